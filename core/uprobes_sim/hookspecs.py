@@ -1,0 +1,261 @@
+"""The questions that the core asks an architecture.
+
+Each is named after the kernel function it stands for. An architecture answers
+all of `RequiredHooks` and whatever it likes of `WeakHooks`. `current`, which
+the kernel takes from the air, is an explicit *task* here; *regs* are its user
+registers.
+"""
+
+from typing import Final, Protocol
+
+import pluggy
+
+from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
+from uprobes_sim.cpu import Cpu, Exit, Stop
+from uprobes_sim.memory import Mm, Vma
+from uprobes_sim.symbols import Image, Symbol
+from uprobes_sim.task import Task
+from uprobes_sim.units import Vaddr
+from uprobes_sim.uretprobes import ReturnInstance, RpCheck
+from uprobes_sim.version import Behaviour, Config
+
+PROJECT: Final = "uprobes_sim"
+
+INTERFACE: Final = 1
+"""Version of this interface. A plugin declares the one it was written for."""
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+_hookspec = pluggy.HookspecMarker(PROJECT)(firstresult=True)
+
+
+class RequiredHooks(Protocol):
+    """Questions with no default: an undefined symbol if left open."""
+
+    @_hookspec
+    def arch_info(self, abi: Abi) -> ArchInfo:
+        """Constants of the architecture for tasks of *abi*. Asked once, when it is linked.
+
+        Raises:
+            LinkError: the backend does not serve this ABI.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_analyze_insn(
+        self, insn: bytes, mm: Mm, vaddr: Vaddr, config: Config
+    ) -> ArchUprobe:
+        """Accept an instruction and prepare whatever stepping it will need.
+
+        *insn*: `max_insn_bytes` from the file, zeros behind its end. *mm* and
+        *vaddr*: the first mapping that the probe goes into.
+
+        Raises:
+            Refused: the instruction cannot be probed, with the kernel's errno.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_pre_xol(self, auprobe: ArchUprobe, regs: Regs, task: Task) -> None:
+        """Send the task to its slot (`task.utask.xol_vaddr`), one step only.
+
+        Raises:
+            KernelError: not now; the task runs into the breakpoint again.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_post_xol(self, auprobe: ArchUprobe, regs: Regs, task: Task) -> None:
+        """Make the registers what they would be had the original been executed.
+
+        Raises:
+            KernelError: impossible; the task gets SIGILL.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_abort_xol(self, auprobe: ArchUprobe, regs: Regs, task: Task) -> None:
+        """Undo `arch_uprobe_pre_xol`: the copy has trapped, or the task dies."""
+        ...
+
+    @_hookspec
+    def arch_uprobe_xol_was_trapped(self, task: Task) -> bool:
+        """Tell whether the copy itself has trapped (`task.thread.trap_nr` moved)."""
+        ...
+
+    @_hookspec
+    def arch_uprobe_skip_sstep(self, auprobe: ArchUprobe, regs: Regs, task: Task) -> bool:
+        """Emulate the instruction if the kernel does; True: done, `regs.ip` moved on."""
+        ...
+
+    @_hookspec
+    def arch_uretprobe_hijack_return_addr(
+        self, trampoline_vaddr: Vaddr, regs: Regs, task: Task
+    ) -> Vaddr | None:
+        """Put *trampoline_vaddr* where the function will return to.
+
+        Answers the address that was there, or None (the kernel's -1) when it
+        could not be read.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_exception_notify(self, task: Task, stop: Stop) -> bool:
+        """Show an exception to uprobes; True: consumed (NOTIFY_STOP).
+
+        *stop* is BREAKPOINT or SINGLE_STEP. The backend passes it to
+        `uprobe_pre_sstep_notifier` or `uprobe_post_sstep_notifier`.
+        """
+        ...
+
+    @_hookspec
+    def arch_cpu(self, abi: Abi, config: Config) -> Cpu:
+        """Make an engine that executes programs of *abi*."""
+        ...
+
+    @_hookspec
+    def start_thread(self, entry: Vaddr, sp: Vaddr, mm: Mm, config: Config) -> Regs:
+        """Make the registers of a program that is about to start at *entry*.
+
+        *sp* points at argc. Kernel: start_thread of arch/*/kernel/process*.c.
+        """
+        ...
+
+    @_hookspec
+    def syscall_get_nr(self, regs: Regs) -> int:
+        """Number of the system call that the task has just made."""
+        ...
+
+    @_hookspec
+    def syscall_get_arguments(self, regs: Regs) -> tuple[int, ...]:
+        """Its six arguments, unsigned."""
+        ...
+
+    @_hookspec
+    def syscall_set_return_value(self, regs: Regs, error: int, value: int) -> None:
+        """Answer a system call: *error* is 0, or a positive errno and *value* counts nothing."""
+        ...
+
+
+class WeakHooks(Protocol):
+    """Questions that `weak` answers for an architecture that does not."""
+
+    @_hookspec
+    def is_swbp_insn(self, insn: bytes) -> bool:
+        """Tell whether *insn* is the breakpoint that uprobes itself writes.
+
+        Default: equality with `swbp_insn`.
+        """
+        ...
+
+    @_hookspec
+    def is_trap_insn(self, insn: bytes) -> bool:
+        """Tell whether *insn* traps at all, whoever wrote it.
+
+        It keeps a probe off an instruction that is already a breakpoint, so
+        an architecture with several trap instructions must know them all.
+        Default: `is_swbp_insn`.
+        """
+        ...
+
+    @_hookspec
+    def set_swbp(self, auprobe: ArchUprobe, vma: Vma, vaddr: Vaddr) -> bytes:
+        """Write the breakpoint at *vaddr*; answer the bytes written, none if it was there.
+
+        Default: `uprobe_write_opcode` with `swbp_insn`.
+
+        Raises:
+            KernelError: the page cannot be had or written.
+        """
+        ...
+
+    @_hookspec
+    def set_orig_insn(self, auprobe: ArchUprobe, vma: Vma, vaddr: Vaddr) -> bytes:
+        """Write the original instruction at *vaddr*; answer the bytes written, if any.
+
+        Default: `uprobe_write_opcode` with the first bytes of `auprobe.insn`.
+
+        Raises:
+            KernelError: the page cannot be had or written.
+        """
+        ...
+
+    @_hookspec
+    def uprobe_get_swbp_addr(self, regs: Regs) -> Vaddr:
+        """Find the breakpoint that *regs* have just run into.
+
+        *regs* are as the trap left them. Default: one breakpoint before the
+        instruction pointer.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_copy_ixol(self, auprobe: ArchUprobe, vaddr: Vaddr) -> bytes:
+        """Give the bytes for the slot at *vaddr*. Default: `auprobe.ixol`."""
+        ...
+
+    @_hookspec
+    def arch_uprobe_ignore(self, auprobe: ArchUprobe, regs: Regs) -> bool:
+        """True: pretend that the probe was not hit, `regs.ip` moved on. Default: False."""
+        ...
+
+    @_hookspec
+    def arch_uprobe_step(self, cpu: Cpu, task: Task) -> Exit:
+        """Have the engine execute the instruction in the slot.
+
+        Ours, not the kernel's. Default: `cpu.step`.
+        """
+        ...
+
+    @_hookspec
+    def arch_uretprobe_is_alive(self, ri: ReturnInstance, ctx: RpCheck, regs: Regs) -> bool:
+        """Tell whether the frame of *ri* still exists. Default: True."""
+        ...
+
+    @_hookspec
+    def arch_uretprobe_trampoline(self, config: Config) -> bytes:
+        """Code at which probed functions return (slot 0). Default: one breakpoint."""
+        ...
+
+    @_hookspec
+    def arch_syscall(self, task: Task, name: str, args: tuple[int, ...]) -> int:
+        """Do a system call that only this architecture has.
+
+        Answers the result, or a negative errno. Default: -ENOSYS.
+        """
+        ...
+
+    @_hookspec
+    def arch_auxv(self, config: Config) -> dict[int, int | bytes]:
+        """More entries for the auxiliary vector: AT_HWCAP, AT_PLATFORM, … Default: none."""
+        ...
+
+    @_hookspec
+    def arch_behaviours(self) -> tuple[Behaviour, ...]:
+        """Rows of the version table that only this backend asks for. Default: none."""
+        ...
+
+    @_hookspec
+    def arch_symbol_entry(self, symbol: Symbol, image: Image, want_global: bool) -> Vaddr:
+        """Find the code of a function symbol, as in the ELF file.
+
+        *want_global*: the entry for callers from other modules, where there are
+        two. Default: the symbol's value.
+        """
+        ...
+
+    @_hookspec
+    def arch_insn_text(self, insn: bytes, vaddr: Vaddr) -> str:
+        """Write the instruction as an assembler would. Default: capstone, else the bytes."""
+        ...
+
+    @_hookspec
+    def arch_variants(self) -> dict[str, object]:
+        """Variants of this backend by name: what each defines replaces the backend's own.
+
+        The first is the backend as it is. Default: `{"upstream": None}`.
+        """
+        ...
+
+
+class ArchHooks(RequiredHooks, WeakHooks, Protocol):
+    """A whole architecture, as the core calls it: by keyword."""

@@ -1,0 +1,160 @@
+"""Join an architecture to the core, as a linker joins object files."""
+
+import inspect
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from types import SimpleNamespace
+from typing import cast
+
+import pluggy
+
+from uprobes_sim.arch import Abi, ArchInfo
+from uprobes_sim.errors import LinkError, PluginError, UnknownArchError
+from uprobes_sim.hookspecs import INTERFACE, PROJECT, ArchHooks, RequiredHooks, WeakHooks
+from uprobes_sim.weak import Weak
+
+ENTRY_POINTS = "uprobes_sim.arch"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An architecture that is whole: every hook has exactly one answer."""
+
+    hook: ArchHooks
+    info: ArchInfo
+
+
+def link(arch: str, abi: Abi, variant: str | None = None) -> Linked:
+    """Join the plugin named *arch*, for tasks of *abi*, to the defaults.
+
+    *variant*: one of the backend's `arch_variants`, default its first.
+
+    Raises:
+        UnknownArchError: no plugin of that name is installed.
+        PluginError: the plugin cannot be imported, or there are two.
+        LinkError: a hook is undefined, unknown, or defined twice; the plugin
+            was written for another interface; no such ABI or variant.
+    """
+    return link_plugin(find(arch), arch, abi, variant)
+
+
+def link_plugin(plugin: object, name: str, abi: Abi, variant: str | None = None) -> Linked:
+    """Join *plugin*, which need not be installed. Otherwise as `link`."""
+    declared = getattr(plugin, "INTERFACE", None)
+    if declared != INTERFACE:
+        raise LinkError(
+            f"plugin {name}: written for interface {declared}, this is uprobes-sim's {INTERFACE}"
+        )
+    pm = new_manager()
+    pm.register(_with_variant(plugin, name, variant), name=name)
+    try:
+        check(pm)
+    except LinkError as exc:
+        raise LinkError(f"plugin {name}: {exc}") from exc
+    hook = cast(ArchHooks, pm.hook)
+    info = hook.arch_info(abi=abi)
+    if not isinstance(info, ArchInfo):
+        raise LinkError(f"plugin {name}: arch_info answers {type(info).__name__}, not ArchInfo")
+    cast(Weak, pm.get_plugin("weak")).info = info
+    return Linked(hook, info)
+
+
+def installed() -> dict[str, EntryPoint]:
+    """List the plugins that are installed, by name; imports none of them.
+
+    Raises:
+        PluginError: two distributions bring a plugin of the same name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry_point in _entry_points():
+        other = found.setdefault(entry_point.name, entry_point)
+        if other.value != entry_point.value:
+            raise PluginError(
+                f"two plugins are named {entry_point.name}: {other.value} and "
+                f"{entry_point.value}; uninstall one of them"
+            )
+    return dict(sorted(found.items()))
+
+
+@cache
+def find(arch: str) -> object:
+    """Import the plugin named *arch*. Looking through site-packages is slow.
+
+    Raises:
+        UnknownArchError, PluginError: as for `link`.
+    """
+    plugins = installed()
+    if arch not in plugins:
+        names = ", ".join(plugins) or "none"
+        raise UnknownArchError(f"no plugin is named {arch}; installed: {names}")
+    entry_point = plugins[arch]
+    try:
+        return cast(object, entry_point.load())
+    except Exception as exc:  # whatever a stranger's module does while it is imported
+        raise PluginError(
+            f"plugin {arch} ({entry_point.value}) cannot be imported: {type(exc).__name__}: {exc}"
+        ) from exc
+
+
+@cache
+def _entry_points() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINTS))
+
+
+def _with_variant(plugin: object, name: str, variant: str | None) -> object:
+    """Lay the hooks of a variant over the backend's own, before anyone links them."""
+    if variant is None:
+        return plugin
+    list_variants = getattr(plugin, "arch_variants", None)
+    variants = list_variants() if list_variants else {"upstream": None}
+    if variant not in variants:
+        raise LinkError(f"plugin {name}: no variant {variant}; it has {', '.join(variants)}")
+    return SimpleNamespace(**(_hooks(plugin) | _hooks(variants[variant])))
+
+
+def _hooks(plugin: object) -> dict[str, object]:
+    """List what *plugin* marks as hook implementations."""
+    found = {name: getattr(plugin, name) for name in dir(plugin)}
+    return {name: value for name, value in found.items() if hasattr(value, f"{PROJECT}_impl")}
+
+
+def new_manager() -> pluggy.PluginManager:
+    """Make a manager that knows every question and every default."""
+    pm = pluggy.PluginManager(PROJECT)
+    pm.add_hookspecs(RequiredHooks)
+    pm.add_hookspecs(WeakHooks)
+    pm.register(Weak(cast(ArchHooks, pm.hook)), name="weak")
+    return pm
+
+
+def check(pm: pluggy.PluginManager) -> None:
+    """Refuse hooks that a linker would refuse as symbols.
+
+    Raises:
+        LinkError: as for `link`.
+    """
+    try:
+        pm.check_pending()
+    except pluggy.PluginValidationError as exc:
+        raise LinkError(str(exc)) from exc
+    for caller in vars(pm.hook).values():
+        _check_hook(caller)
+
+
+def _check_hook(caller: pluggy.HookCaller) -> None:
+    impls = caller.get_hookimpls()
+    strong = [impl.plugin_name for impl in impls if not impl.trylast]
+    weak = [impl.plugin_name for impl in impls if impl.trylast]
+    if not impls:
+        raise LinkError(f"{caller.name}: undefined")
+    if len(strong) > 1 or len(weak) > 1:
+        raise LinkError(f"{caller.name}: defined by {weak + strong}")
+
+    assert caller.spec is not None
+    answer = inspect.signature(caller.spec.function).return_annotation
+    if weak and answer is None:
+        raise LinkError(f"{caller.name}: an override that answers None is no override")
+    for impl in impls:
+        if impl.argnames != caller.spec.argnames:
+            raise LinkError(f"{caller.name}: {impl.plugin_name} takes {impl.argnames}")

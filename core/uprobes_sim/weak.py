@@ -1,0 +1,98 @@
+"""Default answers: the `__weak` functions of kernel/events/uprobes.c."""
+
+from uprobes_sim.arch import ArchInfo, ArchUprobe, Regs
+from uprobes_sim.cpu import Cpu, Exit
+from uprobes_sim.errno import Errno
+from uprobes_sim.hookspecs import ArchHooks, hookimpl
+from uprobes_sim.insn_text import capstone_text
+from uprobes_sim.memory import Vma
+from uprobes_sim.symbols import Image, Symbol
+from uprobes_sim.task import Task
+from uprobes_sim.units import Vaddr
+from uprobes_sim.uretprobes import ReturnInstance, RpCheck
+from uprobes_sim.version import Behaviour, Config
+from uprobes_sim.write import uprobe_write_opcode
+
+
+class Weak:
+    """A plugin that speaks last.
+
+    It asks its own questions through *hook*, never by calling itself, so that
+    an override of one default also reaches the defaults built on it.
+    """
+
+    def __init__(self, hook: ArchHooks) -> None:
+        """Answer for the architecture behind *hook*."""
+        self.hook = hook
+        self.info: ArchInfo | None = None
+        """Set by the linker, once the architecture has told."""
+
+    @property
+    def _info(self) -> ArchInfo:
+        assert self.info is not None, "the machine is not linked yet"
+        return self.info
+
+    @hookimpl(trylast=True)
+    def is_swbp_insn(self, insn: bytes) -> bool:
+        return insn == self._info.swbp_insn
+
+    @hookimpl(trylast=True)
+    def is_trap_insn(self, insn: bytes) -> bool:
+        return self.hook.is_swbp_insn(insn=insn)
+
+    @hookimpl(trylast=True)
+    def set_swbp(self, auprobe: ArchUprobe, vma: Vma, vaddr: Vaddr) -> bytes:
+        return uprobe_write_opcode(self.hook, vma, vaddr, self._info.swbp_insn, is_register=True)
+
+    @hookimpl(trylast=True)
+    def set_orig_insn(self, auprobe: ArchUprobe, vma: Vma, vaddr: Vaddr) -> bytes:
+        opcode = auprobe.insn[: self._info.swbp_size]
+        return uprobe_write_opcode(self.hook, vma, vaddr, opcode, is_register=False)
+
+    @hookimpl(trylast=True)
+    def uprobe_get_swbp_addr(self, regs: Regs) -> Vaddr:
+        return Vaddr(regs.ip - self._info.swbp_size)
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_copy_ixol(self, auprobe: ArchUprobe, vaddr: Vaddr) -> bytes:
+        return auprobe.ixol
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_ignore(self, auprobe: ArchUprobe, regs: Regs) -> bool:
+        return False
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_step(self, cpu: Cpu, task: Task) -> Exit:
+        return cpu.step(task.regs, task.mm)
+
+    @hookimpl(trylast=True)
+    def arch_uretprobe_is_alive(self, ri: ReturnInstance, ctx: RpCheck, regs: Regs) -> bool:
+        return True
+
+    @hookimpl(trylast=True)
+    def arch_uretprobe_trampoline(self, config: Config) -> bytes:
+        return self._info.swbp_insn
+
+    @hookimpl(trylast=True)
+    def arch_syscall(self, task: Task, name: str, args: tuple[int, ...]) -> int:
+        return -Errno.ENOSYS
+
+    @hookimpl(trylast=True)
+    def arch_auxv(self, config: Config) -> dict[int, int | bytes]:
+        return {}
+
+    @hookimpl(trylast=True)
+    def arch_behaviours(self) -> tuple[Behaviour, ...]:
+        return ()
+
+    @hookimpl(trylast=True)
+    def arch_symbol_entry(self, symbol: Symbol, image: Image, want_global: bool) -> Vaddr:
+        return symbol.value
+
+    @hookimpl(trylast=True)
+    def arch_insn_text(self, insn: bytes, vaddr: Vaddr) -> str:
+        return capstone_text(self._info.capstone, insn, vaddr)
+
+    @hookimpl(trylast=True)
+    def arch_variants(self) -> dict[str, object]:
+        return {"upstream": None}
