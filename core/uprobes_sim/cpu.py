@@ -31,7 +31,7 @@ class Exit:
     stop: Stop
 
     info: SigInfo | None = None
-    """The signal that the task gets if nobody else wants the exception. None for SYSCALL, BUDGET."""
+    """The signal that the task gets if nobody claims the exception; None for SYSCALL, BUDGET."""
 
     trap_nr: int = 0
     """What the kernel notes in `thread.trap_nr` when it sends that signal."""

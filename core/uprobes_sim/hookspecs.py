@@ -47,7 +47,8 @@ class RequiredHooks(Protocol):
         """Accept an instruction and prepare whatever stepping it will need.
 
         *insn*: `max_insn_bytes` from the file, zeros behind its end. *mm* and
-        *vaddr*: the first mapping that the probe goes into.
+        *vaddr*: the first mapping that the probe goes into; `mm.abi` decides
+        the mode for all.
 
         Raises:
             Refused: the instruction cannot be probed, with the kernel's errno.
@@ -113,11 +114,17 @@ class RequiredHooks(Protocol):
         ...
 
     @_hookspec
-    def start_thread(self, entry: Vaddr, sp: Vaddr, mm: Mm, config: Config) -> Regs:
+    def start_thread(self, entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, config: Config) -> Regs:
         """Make the registers of a program that is about to start at *entry*.
 
-        *sp* points at argc. Kernel: start_thread of arch/*/kernel/process*.c.
+        *sp* points at argc; *e_flags* are the ELF header's.
+        Kernel: start_thread of arch/*/kernel/process*.c.
         """
+        ...
+
+    @_hookspec
+    def regs_return_value(self, regs: Regs) -> int:
+        """Value of the register that holds what a function returns, unsigned, whole."""
         ...
 
     @_hookspec
@@ -132,7 +139,7 @@ class RequiredHooks(Protocol):
 
     @_hookspec
     def syscall_set_return_value(self, regs: Regs, error: int, value: int) -> None:
-        """Answer a system call: *error* is 0, or a positive errno and *value* counts nothing."""
+        """Answer a system call: with *value*, or with *error* where that errno is not 0."""
         ...
 
 
@@ -140,16 +147,16 @@ class WeakHooks(Protocol):
     """Questions that `weak` answers for an architecture that does not."""
 
     @_hookspec
-    def is_swbp_insn(self, insn: bytes) -> bool:
-        """Tell whether *insn* is the breakpoint that uprobes itself writes.
+    def is_swbp_insn(self, insn: bytes, abi: Abi) -> bool:
+        """Tell whether *insn*, as it lies in memory, is the breakpoint that uprobes itself writes.
 
         Default: equality with `swbp_insn`.
         """
         ...
 
     @_hookspec
-    def is_trap_insn(self, insn: bytes) -> bool:
-        """Tell whether *insn* traps at all, whoever wrote it.
+    def is_trap_insn(self, insn: bytes, abi: Abi) -> bool:
+        """Tell whether *insn*, as it lies in memory, traps at all, whoever wrote it.
 
         It keeps a probe off an instruction that is already a breakpoint, so
         an architecture with several trap instructions must know them all.
@@ -212,7 +219,7 @@ class WeakHooks(Protocol):
         ...
 
     @_hookspec
-    def arch_uretprobe_trampoline(self, config: Config) -> bytes:
+    def arch_uretprobe_trampoline(self, abi: Abi, config: Config) -> bytes:
         """Code at which probed functions return (slot 0). Default: one breakpoint."""
         ...
 
@@ -225,7 +232,7 @@ class WeakHooks(Protocol):
         ...
 
     @_hookspec
-    def arch_auxv(self, config: Config) -> dict[int, int | bytes]:
+    def arch_auxv(self, abi: Abi, config: Config) -> dict[int, int | bytes]:
         """More entries for the auxiliary vector: AT_HWCAP, AT_PLATFORM, … Default: none."""
         ...
 
@@ -244,7 +251,7 @@ class WeakHooks(Protocol):
         ...
 
     @_hookspec
-    def arch_insn_text(self, insn: bytes, vaddr: Vaddr) -> str:
+    def arch_insn_text(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> str:
         """Write the instruction as an assembler would. Default: capstone, else the bytes."""
         ...
 

@@ -60,21 +60,26 @@ def link_plugin(plugin: object, name: str, abi: Abi, variant: str | None = None)
     return Linked(hook, info)
 
 
-def installed() -> dict[str, EntryPoint]:
-    """List the plugins that are installed, by name; imports none of them.
+def installed() -> tuple[str, ...]:
+    """Name the plugins that are installed; imports none of them."""
+    return tuple(sorted({entry_point.name for entry_point in _entry_points()}))
+
+
+def find_entry_point(arch: str) -> EntryPoint:
+    """Find where the plugin named *arch* comes from; does not import it.
 
     Raises:
-        PluginError: two distributions bring a plugin of the same name.
+        UnknownArchError: no plugin of that name is installed.
+        PluginError: two distributions bring a plugin of that name.
     """
-    found: dict[str, EntryPoint] = {}
-    for entry_point in _entry_points():
-        other = found.setdefault(entry_point.name, entry_point)
-        if other.value != entry_point.value:
-            raise PluginError(
-                f"two plugins are named {entry_point.name}: {other.value} and "
-                f"{entry_point.value}; uninstall one of them"
-            )
-    return dict(sorted(found.items()))
+    found = {each.value: each for each in _entry_points() if each.name == arch}
+    if not found:
+        names = ", ".join(installed()) or "none"
+        raise UnknownArchError(f"no plugin is named {arch}; installed: {names}")
+    if len(found) > 1:
+        values = " and ".join(sorted(found))
+        raise PluginError(f"two plugins are named {arch}: {values}; uninstall one of them")
+    return next(iter(found.values()))
 
 
 @cache
@@ -84,11 +89,7 @@ def find(arch: str) -> object:
     Raises:
         UnknownArchError, PluginError: as for `link`.
     """
-    plugins = installed()
-    if arch not in plugins:
-        names = ", ".join(plugins) or "none"
-        raise UnknownArchError(f"no plugin is named {arch}; installed: {names}")
-    entry_point = plugins[arch]
+    entry_point = find_entry_point(arch)
     try:
         return cast(object, entry_point.load())
     except Exception as exc:  # whatever a stranger's module does while it is imported

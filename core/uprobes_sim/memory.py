@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from sortedcontainers import SortedDict
 
+from uprobes_sim.arch import Abi
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr, page_align
@@ -177,12 +178,15 @@ Notifier = Callable[[int, int], None]
 class Mm:
     """`struct mm_struct`: the address space of a process."""
 
-    def __init__(self, *, task_size: int, mmap_base: int, exec_readable: bool = True) -> None:
-        """Start empty.
+    def __init__(
+        self, abi: Abi, *, task_size: int, mmap_base: int, exec_readable: bool = True
+    ) -> None:
+        """Start empty, for tasks of *abi*.
 
         *task_size*: first address beyond user space. *exec_readable*: a page
         that may only be executed can be read all the same, as on x86.
         """
+        self.abi = abi
         self.task_size = task_size
         self.mmap_base = mmap_base
         self._readable = VmFlags.READ | VmFlags.WRITE
@@ -296,7 +300,7 @@ class Mm:
             self._isolate(vma, low, high)
             part = self.vmas[low]
             part.flags = (part.flags & ~PROT_MASK) | prot
-            self._notify(low, high)
+            self._changed(low, high)
 
     def _insert(self, vma: Vma) -> None:
         self.vmas[vma.start] = vma
@@ -331,9 +335,9 @@ class Mm:
             pte = self.pgtable.pop(vpn, None)
             if pte is not None:
                 pte.frame.mapcount -= 1
-        self._notify(low, high)
+        self._changed(low, high)
 
-    def _notify(self, low: int, high: int) -> None:
+    def _changed(self, low: int, high: int) -> None:
         for notifier in self.notifiers:
             notifier(low, high)
 
@@ -378,12 +382,16 @@ class Mm:
         pte.frame.mapcount -= 1
         pte.frame, pte.anon = pte.frame.copy(), True
         pte.frame.mapcount = 1
-        self._notify(vpn << PAGE_SHIFT, (vpn + 1) << PAGE_SHIFT)
+        self._changed(vpn << PAGE_SHIFT, (vpn + 1) << PAGE_SHIFT)
 
     def drop_private(self, vaddr: int) -> None:
         """Forget the private page at *vaddr*: the next access maps the file again."""
         start = vaddr & ~PAGE_MASK
         self._zap(start, start + PAGE_SIZE)
+
+    def flush_icache_range(self, vaddr: int, size: int) -> None:
+        """Tell engines that code was written behind their back: *size* bytes at *vaddr*."""
+        self._changed(vaddr, vaddr + size)
 
     # --- bytes ------------------------------------------------------------
 
@@ -415,7 +423,7 @@ class Mm:
             done += count
             vma = self.find_vma(start)
             if vma is not None and vma.flags & VmFlags.EXEC:
-                self._notify(start, start + count)
+                self._changed(start, start + count)
 
     def read_cstring(self, vaddr: int, limit: int = PAGE_SIZE) -> bytes:
         """Read bytes up to a NUL, at most *limit* (strncpy_from_user).

@@ -1,11 +1,50 @@
 """A program run under probes, and the same program run without."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from uprobes_sim.events import Event
+from uprobes_sim.arch import Abi
+from uprobes_sim.binfmt_elf import exec_program
+from uprobes_sim.compare import FinalState, compare
+from uprobes_sim.errors import (
+    KernelError,
+    LinkError,
+    PluginError,
+    ProgramError,
+    Refused,
+    UprobesSimError,
+)
+from uprobes_sim.events import (
+    Compared,
+    Event,
+    Hit,
+    How,
+    Output,
+    ProbeRefused,
+    Return,
+    Summary,
+    UnknownSyscall,
+)
+from uprobes_sim.linker import Linked, find, installed, link
+from uprobes_sim.loader import Program, load, machine_name
+from uprobes_sim.machine import Machine
+from uprobes_sim.memory import Inode
+from uprobes_sim.probes import Place, ProbeSpec, parse_probe, resolve
+from uprobes_sim.syscalls import Syscalls
+from uprobes_sim.task import Task
+from uprobes_sim.units import Vaddr
+from uprobes_sim.uprobes import HandlerResult, Uprobe, UprobeConsumer
+from uprobes_sim.version import RELEASES, Config, Kernel, parse_release
+from uprobes_sim.vfs import Stdin, Vfs
+
+PID = 1000
+"""Every run is this process, so that two runs print the same."""
+
+ENVIRONMENT = ("PATH=/usr/bin:/bin", "HOME=/", "LANG=C.UTF-8")
+
+Emit = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +72,7 @@ def run(
     options: Options,
     *,
     stdin: BinaryIO,
-    emit: Callable[[Event], None],
+    emit: Emit,
 ) -> int:
     """Run *program* with *argv* (argv[0] excluded) under *probes*; show events to *emit*.
 
@@ -42,13 +81,219 @@ def run(
     Raises:
         UprobesSimError: bad input, in one line.
     """
-    raise NotImplementedError
+    elf = load(program)
+    linked = link_for(elf, options)
+    config = configure(linked, options)
+    probed = [_resolve(text, elf, linked) for text in probes]
+    source = Stdin(stdin)
+    args = (str(program), *argv)
+
+    ours = _Run(elf, args, linked, config, source, emit, keep_regs=options.regs)
+    if not ours.register(probed):
+        return 1
+    state = ours.finish()
+    compared = None
+    if options.compare:
+        theirs = _Run(elf, args, linked, config, source, _nobody, keep_regs=False)
+        compared = compare(state, theirs.finish())
+    ours.summarise(state, compared)
+    if options.write:
+        ours.vfs.commit()
+    return 0 if compared is None or compared.equal else 1
 
 
-def demonstration(arch: str, options: Options, *, emit: Callable[[Event], None]) -> int:
-    """Run the small program that the plugin ships, under its probes. Answers as `run`.
+def link_for(elf: Program, options: Options) -> Linked:
+    """Link the backend that runs *elf*: the one that is asked for, or that its header names.
 
     Raises:
-        UprobesSimError: as `run`; the plugin ships no demonstration.
+        ProgramError: no backend runs it, or not the one that was asked for.
+        UprobesSimError: as `link`.
     """
-    raise NotImplementedError
+    kind = f"{machine_name(elf.e_machine)}, {elf.abi}"
+    if options.arch is not None:
+        if elf.e_machine not in _elf_machines(options.arch, elf.abi):
+            raise ProgramError(
+                f"{elf.path}: {options.arch} does not run {kind}; leave --arch out, "
+                "and the ELF header decides"
+            )
+        return link(options.arch, elf.abi, options.variant)
+    broken: PluginError | None = None
+    for name in installed():
+        try:
+            if elf.e_machine in _elf_machines(name, elf.abi):
+                return link(name, elf.abi, options.variant)
+        except LinkError:
+            raise
+        except PluginError as exc:
+            broken = exc
+    also = f" ({broken})" if broken else ""
+    raise ProgramError(
+        f"{elf.path}: no plugin runs {kind}; installed: {', '.join(installed())}{also}"
+    )
+
+
+def _elf_machines(arch: str, abi: Abi) -> frozenset[int]:
+    """List the ELF machines that a backend runs for *abi*; none where it does not serve it."""
+    try:
+        info = find(arch).arch_info(abi=abi)  # type: ignore[attr-defined]  # asked before it is linked
+    except (AttributeError, LinkError):
+        return frozenset()
+    machines: frozenset[int] = info.elf_machines
+    return machines
+
+
+def configure(linked: Linked, options: Options) -> Config:
+    """Choose the simulated machine.
+
+    Raises:
+        UprobesSimError: no such kernel release, no such processor.
+    """
+    release = RELEASES[-1] if options.kernel is None else parse_release(options.kernel)
+    cpus = linked.info.cpus
+    if options.cpu is not None and options.cpu not in cpus:
+        raise UprobesSimError(
+            f"{linked.info.name} has no processor {options.cpu}; it knows {', '.join(cpus)}"
+        )
+    kernel = Kernel(release, linked.hook.arch_behaviours())
+    return Config(kernel, options.cpu or cpus[0], options.errata)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    spec: ProbeSpec
+    place: Place
+
+
+def _resolve(text: str, elf: Program, linked: Linked) -> _Probe:
+    spec = parse_probe(text)
+    return _Probe(spec, resolve(spec, elf, linked.hook))
+
+
+def _nobody(event: Event) -> None:
+    """Watch nothing: the unprobed run."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of the program."""
+
+    elf: Program
+    argv: tuple[str, ...]
+    linked: Linked
+    config: Config
+    stdin: Stdin
+    emit: Emit
+    keep_regs: bool
+    machine: Machine = field(init=False)
+    vfs: Vfs = field(init=False)
+    task: Task = field(init=False)
+    _inode: Inode = field(init=False)
+    _hits: dict[str, int] = field(init=False, default_factory=dict)
+    _pending: list[tuple[str, Vaddr, dict[str, int] | None]] = field(
+        init=False, default_factory=list
+    )
+    """Handler calls whose event waits until it is known how the instruction is executed."""
+    _registered: list[tuple[Uprobe, UprobeConsumer]] = field(init=False, default_factory=list)
+    _output: dict[int, bytearray] = field(init=False, default_factory=dict)
+    _step: int = field(init=False, default=0)
+    _emulated: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Load the program, ready to start."""
+        self.machine = Machine(self.linked, self.config)
+        self.machine.uprobes.on_step = self._on_step
+        self.vfs = Vfs(stdin=self.stdin, on_output=self._on_output, exe=self.elf.path)
+        self._inode = self.vfs.new_inode(str(self.elf.path), self.elf.data)
+        mm = self.machine.new_mm()
+        started = exec_program(
+            self.elf,
+            self.argv,
+            ENVIRONMENT,
+            linked=self.linked,
+            mm=mm,
+            config=self.config,
+            inode=self._inode,
+        )
+        self.task = Task(PID, self.elf.comm, mm, started.regs, self.config)
+        self.task.files = self.vfs.new_files()
+
+    # --- probes -----------------------------------------------------------
+
+    def register(self, probes: Sequence[_Probe]) -> bool:
+        """Register all *probes*, or show which one the kernel refuses."""
+        for probe in probes:
+            self._hits.setdefault(probe.spec.text, 0)
+            consumer = self._consumer(probe)
+            try:
+                uprobe = self.machine.uprobes.uprobe_register(
+                    self._inode, probe.place.offset, consumer
+                )
+            except KernelError as exc:
+                rule = exc.rule if isinstance(exc, Refused) else None
+                self._show(ProbeRefused, probe.spec.text, exc.errno, rule, exc.reason)
+                return False
+            self._registered.append((uprobe, consumer))
+        return True
+
+    def _consumer(self, probe: _Probe) -> UprobeConsumer:
+        text = probe.spec.text
+
+        def handler(task: Task) -> HandlerResult:
+            self._hits[text] += 1
+            regs = None
+            if self.keep_regs:
+                regs = {name: task.regs.get(name) for name in task.regs.names()}
+            self._pending.append((text, task.regs.ip, regs))
+            return HandlerResult.KEEP
+
+        def ret_handler(task: Task, func: Vaddr) -> None:
+            self._hits[text] += 1
+            retval = self.linked.hook.regs_return_value(regs=task.regs)
+            self._show(Return, text, PID, PID, task.comm, task.regs.ip, func, retval)
+
+        if probe.spec.is_return:
+            return UprobeConsumer(ret_handler=ret_handler)
+        return UprobeConsumer(handler=handler)
+
+    def _on_step(self, task: Task, uprobe: Uprobe, how: How) -> None:
+        """Show the hits of a probe, now that it is known how its instruction is executed."""
+        self._emulated += how == "emulate"
+        if not self._pending:
+            return
+        assert uprobe.arch is not None
+        pending, self._pending = self._pending, []
+        text = self.linked.hook.arch_insn_text(
+            insn=uprobe.arch.insn, vaddr=pending[0][1], abi=task.mm.abi
+        )
+        for probe, vaddr, regs in pending:
+            self._show(Hit, probe, PID, PID, task.comm, vaddr, how, text, regs)
+
+    # --- what the program does --------------------------------------------
+
+    def _on_output(self, fd: int, data: bytes) -> None:
+        self._output.setdefault(fd, bytearray()).extend(data)
+        self._show(Output, fd, data)
+
+    def _on_unknown(self, name: str, number: int) -> None:
+        self._show(UnknownSyscall, name, number)
+
+    def _show(self, kind: Callable[..., Event], *values: object) -> None:
+        self._step += 1
+        self.emit(kind(self._step, *values))
+
+    # --- the end ----------------------------------------------------------
+
+    def finish(self) -> FinalState:
+        """Run to the end, take the final state, and remove the probes."""
+        syscalls = Syscalls(self.linked, self.config, self.vfs, on_unknown=self._on_unknown)
+        self.machine.run(self.task, syscalls)
+        output = {fd: bytes(data) for fd, data in self._output.items()}
+        state = FinalState.of(self.task, output)
+        for uprobe, consumer in self._registered:
+            self.machine.uprobes.uprobe_unregister(uprobe, consumer)
+        return state
+
+    def summarise(self, state: FinalState, compared: Compared | None) -> None:
+        """Show how it ended."""
+        insns = self.machine.cpu.insns + self._emulated
+        self._show(Summary, self._hits, state.exit_status, state.signal, insns, compared)

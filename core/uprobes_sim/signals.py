@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from uprobes_sim.units import Vaddr
 
@@ -65,3 +66,23 @@ class SigInfo:
     signal: Signal
     code: int = SiCode.SI_KERNEL
     addr: Vaddr = Vaddr(0)
+
+
+SIG_DFL: Final = 0
+SIG_IGN: Final = 1
+
+IGNORED_BY_DEFAULT: Final = frozenset(
+    {Signal.SIGCHLD, Signal.SIGCONT, Signal.SIGURG, Signal.SIGWINCH}
+)
+"""Signals whose default action is to do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigAction:
+    """`struct sigaction`, as a program sets it."""
+
+    handler: int = SIG_DFL
+    """Address of the handler, SIG_DFL or SIG_IGN."""
+    flags: int = 0
+    mask: int = 0
+    restorer: int = 0

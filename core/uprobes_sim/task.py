@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from uprobes_sim.arch import ArchUprobe, Regs
 from uprobes_sim.memory import Mm
-from uprobes_sim.signals import SigInfo, Signal
+from uprobes_sim.signals import SIG_IGN, SigAction, SigInfo, Signal
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
 
@@ -80,6 +80,10 @@ class Task:
     """TIF_UPROBE: uprobes have something to do before the task goes back to user mode."""
     pending: list[SigInfo] = field(default_factory=list)
     """Signals that wait for delivery, oldest first."""
+    sigactions: dict[Signal, SigAction] = field(default_factory=dict)
+    """What the program wants done with signals, where not the default."""
+    blocked: int = 0
+    """Signals that it holds back, bit 0 for signal 1."""
     exit_status: int | None = None
     """Set when the task has left by exit."""
     killed_by: Signal | None = None
@@ -96,8 +100,32 @@ class Task:
         return self.exit_status is not None or self.killed_by is not None
 
     def force_sig(self, info: SigInfo) -> None:
-        """Send a signal that the task cannot put off (force_sig_info)."""
+        """Send a signal that the task cannot put off (force_sig_info).
+
+        Where it is blocked or ignored, the default action comes back.
+        """
+        bit = 1 << (info.signal - 1)
+        if self.blocked & bit or self.sigaction(info.signal).handler == SIG_IGN:
+            self.blocked &= ~bit
+            self.sigactions.pop(info.signal, None)
         self.pending.append(info)
+
+    def _deliverable(self, info: SigInfo) -> bool:
+        return not self.blocked & 1 << (info.signal - 1)
+
+    def signal_pending(self) -> bool:
+        """Tell whether a signal waits that is not blocked (TIF_SIGPENDING)."""
+        return any(map(self._deliverable, self.pending))
+
+    def dequeue_signal(self) -> SigInfo:
+        """Take the oldest signal that is not blocked."""
+        info = next(filter(self._deliverable, self.pending))
+        self.pending.remove(info)
+        return info
+
+    def sigaction(self, signal: Signal) -> SigAction:
+        """Look up what the program wants done with *signal*."""
+        return self.sigactions.get(signal, SigAction())
 
 
 def uprobe_pre_sstep_notifier(task: Task) -> bool:

@@ -70,17 +70,10 @@ class Behaviour:
 
 BEHAVIOURS: Final = (
     Behaviour(
-        "swbp_already_there_is_eexist",
-        (3, 5),
-        (3, 7),
-        "set_swbp answers EEXIST where the breakpoint is already in memory; register makes it success",
-        "kernel/events/uprobes.c of v3.6, set_swbp and install_breakpoint",
-    ),
-    Behaviour(
         "is_trap_insn",
         (3, 10),
         None,
-        "is_trap_insn decides what may not be probed and what is SIGTRAP; before, is_swbp_insn does",
+        "is_trap_insn tells what may not be probed and what is SIGTRAP; before, is_swbp_insn",
         "0908ad6e56b5 uprobes: Add trap variant helper",
     ),
     Behaviour(
@@ -116,7 +109,7 @@ BEHAVIOURS: Final = (
         (5, 8),
         None,
         "an offset that is no multiple of the breakpoint's size is EINVAL at registration",
-        "013b2deba9a6 uprobes: ensure that uprobe->offset and ->ref_ctr_offset are properly aligned",
+        "013b2deba9a6 uprobes: ensure that uprobe->offset and ->ref_ctr_offset are aligned",
     ),
     Behaviour(
         "file_page_back",

@@ -1,6 +1,6 @@
 """Default answers: the `__weak` functions of kernel/events/uprobes.c."""
 
-from uprobes_sim.arch import ArchInfo, ArchUprobe, Regs
+from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
 from uprobes_sim.cpu import Cpu, Exit
 from uprobes_sim.errno import Errno
 from uprobes_sim.hookspecs import ArchHooks, hookimpl
@@ -33,12 +33,12 @@ class Weak:
         return self.info
 
     @hookimpl(trylast=True)
-    def is_swbp_insn(self, insn: bytes) -> bool:
+    def is_swbp_insn(self, insn: bytes, abi: Abi) -> bool:
         return insn == self._info.swbp_insn
 
     @hookimpl(trylast=True)
-    def is_trap_insn(self, insn: bytes) -> bool:
-        return self.hook.is_swbp_insn(insn=insn)
+    def is_trap_insn(self, insn: bytes, abi: Abi) -> bool:
+        return self.hook.is_swbp_insn(insn=insn, abi=abi)
 
     @hookimpl(trylast=True)
     def set_swbp(self, auprobe: ArchUprobe, vma: Vma, vaddr: Vaddr) -> bytes:
@@ -70,7 +70,7 @@ class Weak:
         return True
 
     @hookimpl(trylast=True)
-    def arch_uretprobe_trampoline(self, config: Config) -> bytes:
+    def arch_uretprobe_trampoline(self, abi: Abi, config: Config) -> bytes:
         return self._info.swbp_insn
 
     @hookimpl(trylast=True)
@@ -78,7 +78,7 @@ class Weak:
         return -Errno.ENOSYS
 
     @hookimpl(trylast=True)
-    def arch_auxv(self, config: Config) -> dict[int, int | bytes]:
+    def arch_auxv(self, abi: Abi, config: Config) -> dict[int, int | bytes]:
         return {}
 
     @hookimpl(trylast=True)
@@ -90,7 +90,7 @@ class Weak:
         return symbol.value
 
     @hookimpl(trylast=True)
-    def arch_insn_text(self, insn: bytes, vaddr: Vaddr) -> str:
+    def arch_insn_text(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> str:
         return capstone_text(self._info.capstone, insn, vaddr)
 
     @hookimpl(trylast=True)

@@ -26,7 +26,7 @@ def uprobe_write_opcode(
     mm = vma.mm
     try:
         present = mm.read(vaddr, len(opcode), force=True)
-        if hook.is_swbp_insn(insn=present) == is_register:
+        if hook.is_swbp_insn(insn=present, abi=mm.abi) == is_register:
             return b""
         pte = mm.pgtable[vaddr >> PAGE_SHIFT]
         if not is_register and not pte.anon:

@@ -1,0 +1,159 @@
+"""The probed run beside the unprobed one: could the program tell?"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from uprobes_sim.events import Compared, Difference, What
+from uprobes_sim.memory import Mm
+from uprobes_sim.signals import Signal
+from uprobes_sim.task import Task
+from uprobes_sim.units import PAGE_SHIFT, PAGE_SIZE, Vaddr
+from uprobes_sim.xol import uprobes_state
+
+_SHOWN: Final = 64
+"""Differences in memory that are listed one by one."""
+
+_UPROBES: Final = "[uprobes]"
+
+
+@dataclass(frozen=True, slots=True)
+class FinalState:
+    """All that a program leaves behind when it ends."""
+
+    mm: Mm
+    exit_status: int | None
+    signal: Signal | None
+    output: dict[int, bytes]
+    """What it wrote, by file descriptor."""
+    registers: dict[str, int]
+    trampoline: Vaddr | None = None
+    """Where its probed functions returned to."""
+    replaced: frozenset[Vaddr] = field(default=frozenset())
+    """The return addresses for which the trampoline's stood."""
+
+    @classmethod
+    def of(cls, task: Task, output: dict[int, bytes]) -> "FinalState":
+        """Take the state of a task that has ended, before its probes are removed."""
+        area = uprobes_state(task.mm).xol_area
+        return cls(
+            mm=task.mm,
+            exit_status=task.exit_status,
+            signal=task.killed_by,
+            output=output,
+            registers={name: task.regs.get(name) for name in task.regs.names()},
+            trampoline=area.vaddr if area else None,
+            replaced=frozenset(area.replaced) if area else frozenset(),
+        )
+
+    def stands_for(self, value: int, unprobed: int) -> bool:
+        """Tell whether *value* is the trampoline's address in place of a return address."""
+        return value == self.trampoline and unprobed in self.replaced
+
+
+def compare(probed: FinalState, unprobed: FinalState) -> Compared:
+    """Compare everything but the probes' own page, with the probes removed again."""
+    found = _Findings(probed)
+    found.values("exit_status", "", probed.exit_status, unprobed.exit_status)
+    found.values("signal", "", probed.signal, unprobed.signal)
+    for fd in sorted(probed.output.keys() | unprobed.output.keys()):
+        found.values("output", f"fd {fd}", probed.output.get(fd, b""), unprobed.output.get(fd, b""))
+    for name, value in probed.registers.items():
+        found.word("register", name, value, unprobed.registers[name])
+    ours, theirs = _mappings(probed.mm), _mappings(unprobed.mm)
+    for line in sorted(set(ours) ^ set(theirs)):
+        found.values("mapping", line, line in ours, line in theirs)
+    for vpn in sorted(_pages(probed.mm) | _pages(unprobed.mm)):
+        found.page(vpn << PAGE_SHIFT, _page(probed.mm, vpn), _page(unprobed.mm, vpn))
+    return found.result()
+
+
+class _Findings:
+    """What was found so far."""
+
+    def __init__(self, probed: FinalState) -> None:
+        self._probed = probed
+        self._abi = probed.mm.abi
+        self._word = self._abi.bits // 8
+        self._differences: list[Difference] = []
+        self._memory: list[tuple[int, bytes, bytes]] = []
+        """Ranges of memory that differ: address, probed, unprobed."""
+        self._trampoline_values = 0
+
+    def values(self, what: What, where: str, probed: object, unprobed: object) -> None:
+        if probed != unprobed:
+            self._differences.append(Difference(what, where, _text(probed), _text(unprobed)))
+
+    def word(self, what: What, where: str, probed: int, unprobed: int) -> None:
+        if probed == unprobed:
+            return
+        if self._probed.stands_for(probed, unprobed):
+            self._trampoline_values += 1
+        else:
+            self._differences.append(Difference(what, where, f"{probed:#x}", f"{unprobed:#x}"))
+
+    def page(self, start: int, probed: bytes, unprobed: bytes) -> None:
+        if probed == unprobed or not probed or not unprobed:
+            return
+        for at in range(0, PAGE_SIZE, self._word):
+            ours, theirs = probed[at : at + self._word], unprobed[at : at + self._word]
+            if ours == theirs:
+                continue
+            order = self._abi.byteorder
+            if self._probed.stands_for(int.from_bytes(ours, order), int.from_bytes(theirs, order)):
+                self._trampoline_values += 1
+            else:
+                self._add_memory(start + at, ours, theirs)
+
+    def _add_memory(self, vaddr: int, probed: bytes, unprobed: bytes) -> None:
+        """Add a word to the range that ends right before it, if one does."""
+        if self._memory:
+            start, ours, theirs = self._memory[-1]
+            if start + len(ours) == vaddr:
+                self._memory[-1] = (start, ours + probed, theirs + unprobed)
+                return
+        self._memory.append((vaddr, probed, unprobed))
+
+    def result(self) -> Compared:
+        shown = [
+            Difference("memory", f"{start:#x}-{start + len(ours):#x}", _text(ours), _text(theirs))
+            for start, ours, theirs in self._memory[:_SHOWN]
+        ]
+        more = len(self._memory) - len(shown)
+        if more > 0:
+            shown.append(Difference("memory", f"{more} more ranges", "", ""))
+        return Compared((*self._differences, *shown), self._trampoline_values)
+
+
+def _text(value: object) -> str:
+    """Write a value for people, long ones cut."""
+    match value:
+        case bytes():
+            return value[:64].hex(" ", 8) + (" …" if len(value) > 64 else "")
+        case Signal():
+            return value.name
+        case None:
+            return "none"
+        case _:
+            return str(value)
+
+
+def _mappings(mm: Mm) -> tuple[str, ...]:
+    """List the mappings as /proc/PID/maps does, without the probes' page."""
+    return tuple(
+        f"{vma.start:x}-{vma.end:x} {int(vma.flags):x} {vma.name}"
+        for vma in mm.vmas.values()
+        if vma.name != _UPROBES
+    )
+
+
+def _pages(mm: Mm) -> set[int]:
+    """Page numbers that are present, without the probes' page."""
+    area = uprobes_state(mm).xol_area
+    return mm.pgtable.keys() - ({area.vaddr >> PAGE_SHIFT} if area else set())
+
+
+def _page(mm: Mm, vpn: int) -> bytes:
+    """Read one page as the kernel does; nothing where nothing is mapped."""
+    if mm.find_vma(vpn << PAGE_SHIFT) is None:
+        return b""
+    return mm.read(vpn << PAGE_SHIFT, PAGE_SIZE, force=True)
