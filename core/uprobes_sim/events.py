@@ -11,6 +11,7 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.signals import Signal
 from uprobes_sim.units import Vaddr
 
+What = Literal["output", "exit_status", "signal", "register", "memory", "mapping"]
 How = Literal["emulate", "xol"]
 
 
@@ -84,7 +85,7 @@ class UnknownSyscall:
 class Difference:
     """Something that the program could tell the probed run by."""
 
-    what: Literal["output", "exit_status", "signal", "register", "memory", "mapping"]
+    what: What
     where: str
     """Register, address range, file descriptor."""
     probed: str

@@ -278,8 +278,8 @@ class Mm:
             low, high = max(vma.start, start), min(vma.end, end)
             if vma.inode is not None and self.uprobes_state is not None:
                 self.uprobes_state.uprobe_munmap(vma, low, high)
-            self._zap(low, high)
             self._isolate(vma, low, high)
+            self._zap(low, high)
             self._remove(self.vmas[low])
 
     def mprotect(self, start: int, length: int, prot: VmFlags) -> None:

@@ -1,7 +1,10 @@
 """A program run under probes, and the same program run without."""
 
+import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -27,7 +30,7 @@ from uprobes_sim.events import (
     Summary,
     UnknownSyscall,
 )
-from uprobes_sim.linker import Linked, find, installed, link
+from uprobes_sim.linker import Linked, find, find_entry_point, installed, link
 from uprobes_sim.loader import Program, load, machine_name
 from uprobes_sim.machine import Machine
 from uprobes_sim.memory import Inode
@@ -100,6 +103,28 @@ def run(
     if options.write:
         ours.vfs.commit()
     return 0 if compared is None or compared.equal else 1
+
+
+def demonstration(arch: str, options: Options, *, emit: Emit) -> int:
+    """Run the small program that the plugin ships, under its probes. Answers as `run`.
+
+    `demo/demo.toml` in the plugin's package names `program`, `argv` and `probes`.
+
+    Raises:
+        UprobesSimError: as `run`; the plugin ships no demonstration.
+    """
+    find(arch)  # an import that fails has its own message
+    package = find_entry_point(arch).module.partition(".")[0]
+    folder = resources.files(package) / "demo"
+    try:
+        demo = tomllib.loads((folder / "demo.toml").read_text())
+    except OSError:
+        raise UprobesSimError(
+            f"plugin {arch} ships no demonstration; give a program: uprobes-sim run PROGRAM"
+        ) from None
+    chosen = replace(options, arch=arch)
+    with resources.as_file(folder / demo["program"]) as program:
+        return run(program, demo["argv"], demo["probes"], chosen, stdin=BytesIO(), emit=emit)
 
 
 def link_for(elf: Program, options: Options) -> Linked:
@@ -193,6 +218,8 @@ class _Run:
         init=False, default_factory=list
     )
     """Handler calls whose event waits until it is known how the instruction is executed."""
+    _texts: dict[Vaddr, str] = field(init=False, default_factory=dict)
+    """Probed instructions as text, written once."""
     _registered: list[tuple[Uprobe, UprobeConsumer]] = field(init=False, default_factory=list)
     _output: dict[int, bytearray] = field(init=False, default_factory=dict)
     _step: int = field(init=False, default=0)
@@ -260,13 +287,19 @@ class _Run:
         self._emulated += how == "emulate"
         if not self._pending:
             return
-        assert uprobe.arch is not None
         pending, self._pending = self._pending, []
-        text = self.linked.hook.arch_insn_text(
-            insn=uprobe.arch.insn, vaddr=pending[0][1], abi=task.mm.abi
-        )
+        text = self._insn_text(uprobe, pending[0][1])
         for probe, vaddr, regs in pending:
             self._show(Hit, probe, PID, PID, task.comm, vaddr, how, text, regs)
+
+    def _insn_text(self, uprobe: Uprobe, vaddr: Vaddr) -> str:
+        text = self._texts.get(vaddr)
+        if text is None:
+            assert uprobe.arch is not None
+            text = self._texts[vaddr] = self.linked.hook.arch_insn_text(
+                insn=uprobe.arch.insn, vaddr=vaddr, abi=self.task.mm.abi
+            )
+        return text
 
     # --- what the program does --------------------------------------------
 

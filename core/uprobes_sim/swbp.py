@@ -87,11 +87,12 @@ def _handler_chain(up: Uprobes, uprobe: Uprobe, task: Task, utask: UprobeTask) -
     for consumer in tuple(uprobe.consumers):
         result = HandlerResult.KEEP if consumer.handler is None else consumer.handler(task)
         remove &= result is HandlerResult.UPROBE_HANDLER_REMOVE
-        want_return |= consumer.ret_handler is not None
+        want_return |= consumer.ret_handler is not None and result is HandlerResult.KEEP
     utask.auprobe = None
-    if want_return and not remove and up.config.kernel.has("uretprobes"):
+    if want_return and up.config.kernel.has("uretprobes"):
         prepare_uretprobe(up, uprobe, task, utask)
-    if remove and not up.is_wanted(uprobe, task.mm):
+    filters_agree = not up.config.kernel.has("removal_asks_filters")
+    if remove and (filters_agree or not up.is_wanted(uprobe, task.mm)):
         up.unapply_uprobe(uprobe, task.mm)
 
 

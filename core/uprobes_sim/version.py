@@ -119,6 +119,13 @@ BEHAVIOURS: Final = (
         "v5.4, uprobe_write_opcode (release from memory)",
     ),
     Behaviour(
+        "removal_asks_filters",
+        (6, 12),
+        None,
+        "UPROBE_HANDLER_REMOVE of all handlers removes only where no filter wants the process",
+        "kernel/events/uprobes.c of v6.12, handler_chain",
+    ),
+    Behaviour(
         "handler_may_change_ip",
         (6, 18),
         None,

@@ -19,7 +19,9 @@ from toy_arch import (
     TRAP_OP,
     TRAPIF,
     Box,
+    ExitOnly,
 )
+from uprobes_sim.cpu import Stop
 from uprobes_sim.signals import Signal
 from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
@@ -102,20 +104,40 @@ def test_handlers_run_newest_first() -> None:
     assert order == ["third", "second", "first"]
 
 
-def test_a_handler_that_wants_removal_is_called_once() -> None:
-    box = Box((ADDI, 2, 2, 1), (ADDI, 3, 3, 1), (JMP, 0, 0, -2))
+def loop_with_removal(release: tuple[int, ...], *, wanted: bool) -> tuple[list[int], bytes]:
+    """Pass a probe whose handler wants removal three times: its hits, the word at the end."""
+    box = Box((ADDI, 2, 2, 1), (ADDI, 3, 3, 1), (JMP, 0, 0, -2), release=release)
     hits = probe(box, 0, HandlerResult.UPROBE_HANDLER_REMOVE)
-    # The filter is asked again before the breakpoint goes.
-    box.machine.uprobes.find_uprobe(box.inode, 0).consumers[0].filter = lambda mm: False  # type: ignore[union-attr]
-
-    for _ in range(4):
-        box.machine._enter_kernel(box.task, box.machine._execute(box.task), None)  # type: ignore[arg-type]
-        box.machine._exit_to_user_mode(box.task)
-        if box.regs.r[3] > 3:
+    uprobe = box.machine.uprobes.find_uprobe(box.inode, 0)
+    assert uprobe is not None
+    uprobe.consumers[0].filter = lambda mm: wanted
+    machine, task = box.machine, box.task
+    for _ in range(100):
+        entry = machine.hook.arch_uprobe_step(cpu=machine.cpu, task=task)
+        if entry.stop is not Stop.SINGLE_STEP or (task.utask and task.utask.active_uprobe):
+            machine._enter_kernel(task, entry, ExitOnly())
+            machine._exit_to_user_mode(task)
+        if box.regs.r[3] == 3:
             break
+    return hits, box.word(0)
 
-    assert hits == [TEXT]
-    assert box.word(0) == box.code[:4]
+
+def test_a_handler_that_wants_removal_is_called_once_if_no_filter_objects() -> None:
+    hits, word = loop_with_removal((6, 12), wanted=False)
+
+    assert (hits, word) == ([TEXT], bytes([ADDI, 2, 2, 1]))
+
+
+def test_a_filter_that_wants_the_process_keeps_the_probe() -> None:
+    hits, word = loop_with_removal((6, 12), wanted=True)
+
+    assert (hits, word) == ([TEXT] * 3, TRAP)
+
+
+def test_before_6_12_nobody_asks_the_filter() -> None:
+    hits, word = loop_with_removal((6, 11), wanted=True)
+
+    assert (hits, word) == ([TEXT], bytes([ADDI, 2, 2, 1]))
 
 
 def test_one_consumer_that_keeps_its_probe_keeps_it_for_all() -> None:

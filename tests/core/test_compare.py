@@ -1,0 +1,103 @@
+"""core/uprobes_sim/compare.py: the oracle itself must see what it is there to see."""
+
+from collections.abc import Callable
+
+import pytest
+
+from toy_arch import ADDI, CALL, DATA, NOP, RET, STACK, SYS, TEXT, Box
+from uprobes_sim.compare import FinalState, compare
+from uprobes_sim.events import Compared
+from uprobes_sim.task import Task
+from uprobes_sim.units import Offset, Vaddr
+from uprobes_sim.uprobes import UprobeConsumer
+
+WORDS = ((CALL, 0, 0, 2), (SYS,), (NOP,), (ADDI, 2, 2, 5), (RET,))
+
+
+def finish(box: Box) -> FinalState:
+    box.run()
+    state = FinalState.of(box.task, {1: b"hello\n"})
+    for offset in (8, 12):
+        uprobe = box.machine.uprobes.find_uprobe(box.inode, offset)
+        if uprobe is not None:
+            box.machine.uprobes.uprobe_unregister(uprobe, uprobe.consumers[0])
+    return state
+
+
+def ret_handler(task: Task, func: Vaddr) -> None:
+    """Only look."""
+
+
+def both(damage: Callable[[Box], None] = lambda box: None, *, returns: bool = True) -> Compared:
+    """Run with a return probe and without, with *damage* to the probed run."""
+    probed, unprobed = Box(*WORDS), Box(*WORDS)
+    for offset in (8, 12) if returns else ():
+        probed.machine.uprobes.uprobe_register(
+            probed.inode, Offset(offset), UprobeConsumer(ret_handler=ret_handler)
+        )
+    state = finish(probed)
+    damage(probed)
+    return compare(state, finish(unprobed))
+
+
+def test_a_run_equals_itself() -> None:
+    assert both(returns=False) == Compared((), 0)
+
+
+def test_a_return_probe_leaves_its_trampoline_in_the_link_register() -> None:
+    """No difference: every return probe does, on a real kernel too. But it is counted."""
+    assert both() == Compared((), 1)
+
+
+def damage_data(box: Box) -> None:
+    box.task.mm.write(DATA + 8, b"\1")
+
+
+def damage_stack(box: Box) -> None:
+    box.task.mm.write(STACK - 8, b"\xff" * 8)
+
+
+def damage_text(box: Box) -> None:
+    """A breakpoint that was left behind."""
+    box.task.mm.write(TEXT + 4, b"\x09", force=True)
+
+
+def damage_mappings(box: Box) -> None:
+    box.task.mm.munmap(DATA, 0x1000)
+
+
+@pytest.mark.parametrize(
+    ("damage", "what", "where"),
+    [
+        pytest.param(damage_data, "memory", "0x20008-0x20010", id="data"),
+        pytest.param(damage_stack, "memory", "0x2fff8-0x30000", id="stack"),
+        pytest.param(damage_text, "memory", "0x10000-0x10008", id="text"),
+        pytest.param(damage_mappings, "mapping", "", id="mapping"),
+    ],
+)
+def test_damage_is_seen(damage: Callable[[Box], None], what: str, where: str) -> None:
+    difference = both(damage).differences[0]
+
+    assert difference.what == what
+    assert where in difference.where
+
+
+def test_registers_exit_and_output_are_compared() -> None:
+    one, two = Box(*WORDS), Box(*WORDS)
+    first, second = finish(one), finish(two)
+    second.registers["r5"] = 1
+    second.output[1] = b"help!\n"
+    object.__setattr__(second, "exit_status", 3)
+
+    found = {(each.what, each.where) for each in compare(first, second).differences}
+
+    assert found == {("register", "r5"), ("output", "fd 1"), ("exit_status", "")}
+
+
+def test_the_trampolines_address_excuses_nothing_else() -> None:
+    """It may stand for a return address that it replaced, not for any other value."""
+
+    def damage(box: Box) -> None:
+        box.task.mm.write(DATA, (0x7FFF_E000).to_bytes(8, "little"))
+
+    assert [each.what for each in both(damage).differences] == ["memory"]
