@@ -36,6 +36,7 @@ class XolArea:
         self._busy = bytearray(PAGE_SIZE // info.xol_slot_bytes)
         self._busy[0] = True  # the trampoline's, for ever
         mm.mmap(self.vaddr, PAGE_SIZE, XOL_FLAGS, name="[uprobes]")
+        self._page = mm.fault(self.vaddr, Access.EXEC).data  # ours, even if the program unmaps it
         self._copy(self.vaddr, trampoline)
 
     @property
@@ -59,11 +60,10 @@ class XolArea:
         self._busy[(slot - self.vaddr) // self._slot_bytes] = False
 
     def _copy(self, vaddr: Vaddr, code: bytes) -> None:
-        frame = self._mm.fault(vaddr, Access.EXEC)
-        at = vaddr % PAGE_SIZE
-        if frame.data[at : at + len(code)] == code:
-            return
-        frame.data[at : at + len(code)] = code
+        at = vaddr - self.vaddr
+        if self._page[at : at + len(code)] == code:
+            return  # the same probe as before: engines keep what they made of it
+        self._page[at : at + len(code)] = code
         self._mm.flush_icache_range(vaddr, len(code))
 
 

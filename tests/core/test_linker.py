@@ -1,7 +1,7 @@
 """core/uprobes_sim/linker.py"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -35,6 +35,11 @@ def _forgetful(insn: bytes) -> bool:
     return True
 
 
+@hookimpl(wrapper=True)
+def _wrapper(insn: bytes, abi: Abi) -> Generator[None, bool, bool]:
+    return (yield)
+
+
 def plugin(**changes: Any) -> SimpleNamespace:
     """The toy architecture with *changes*; None takes a hook away."""
     hooks = {name: value for name, value in vars(toy_arch).items() if callable(value)}
@@ -56,6 +61,7 @@ def test_an_unknown_name_is_refused_with_what_there_is() -> None:
         pytest.param(
             {"is_swbp_insn": _forgetful}, "is_swbp_insn: .* takes", id="argument left out"
         ),
+        pytest.param({"is_swbp_insn": _wrapper}, "is_swbp_insn: .* wraps it", id="wrapper"),
         pytest.param({"INTERFACE": 0}, "written for interface 0", id="another interface"),
         pytest.param({"INTERFACE": None}, "written for interface None", id="no interface"),
     ],
