@@ -59,6 +59,8 @@ class Options:
     """A release as `parse_release` takes it."""
     cpu: str | None = None
     errata: Literal["linux", "none"] = "linux"
+    bits: Literal[64, 32] = 64
+    """Mode of a task that no ELF file tells: which demonstration runs."""
     variant: str | None = None
     compare: bool = True
     """Run the program without probes as well, and compare."""
@@ -108,7 +110,8 @@ def run(
 def demonstration(arch: str, options: Options, *, emit: Emit) -> int:
     """Run the small program that the plugin ships, under its probes. Answers as `run`.
 
-    `demo/demo.toml` in the plugin's package names `program`, `argv` and `probes`.
+    `demo/demo.toml` in the plugin's package names `program`, `argv` and `probes`; its table
+    `bits32` has the same for 32-bit tasks.
 
     Raises:
         UprobesSimError: as `run`; the plugin ships no demonstration.
@@ -122,6 +125,8 @@ def demonstration(arch: str, options: Options, *, emit: Emit) -> int:
         raise UprobesSimError(
             f"plugin {arch} ships no demonstration; give a program: uprobes-sim run PROGRAM"
         ) from None
+    if options.bits == 32:
+        demo = demo.get("bits32", demo)
     chosen = replace(options, arch=arch)
     with resources.as_file(folder / demo["program"]) as program:
         return run(program, demo["argv"], demo["probes"], chosen, stdin=BytesIO(), emit=emit)
