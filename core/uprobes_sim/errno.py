@@ -49,6 +49,7 @@ class Errno(IntEnum):
     ELOOP = 40
     EILSEQ = 84
     EOPNOTSUPP = 95
+    ETIMEDOUT = 110
     EALREADY = 114
     ECANCELED = 125
     ERESTART = 85

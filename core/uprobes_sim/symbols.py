@@ -1,9 +1,38 @@
 """Symbols of an ELF file, and the places in it that names and addresses mean."""
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from struct import Struct
+from typing import TYPE_CHECKING, Final
 
 from uprobes_sim.units import Vaddr
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
+
+CODE_KINDS: Final = ("STT_FUNC", "STT_GNU_IFUNC", "STT_NOTYPE")
+"""Kinds of symbols that can name code, the likeliest first."""
+
+_SHF_ALLOC: Final = 2
+_SHN_UNDEF: Final = 0
+_STB_LOCAL: Final = 0
+_KINDS: Final = {
+    0: "STT_NOTYPE",
+    1: "STT_OBJECT",
+    2: "STT_FUNC",
+    6: "STT_TLS",
+    10: "STT_GNU_IFUNC",
+}
+_ROWS: Final = {
+    (32, True): Struct("<IIIBBH"),
+    (32, False): Struct(">IIIBBH"),
+    (64, True): Struct("<IBBHQQ"),
+    (64, False): Struct(">IBBHQQ"),
+}
+"""A row of the symbol table (Elf32_Sym, Elf64_Sym), by class and little-endianness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +48,10 @@ class Symbol:
     """`st_other`, whose upper bits belong to the processor's ABI."""
     kind: str
     """`STT_FUNC`, `STT_NOTYPE`, `STT_GNU_IFUNC`, …"""
+    undefined: bool = False
+    """Imported from another file."""
+    local: bool = False
+    """Seen only in the source file that has it; others may use the name again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +63,122 @@ class Image:
     """Bytes of the loaded file by address (as in the file) and size; fewer at a segment's end."""
     section: Callable[[int], str | None]
     """Name of the section that holds an address, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section that is loaded."""
+
+    name: str
+    start: Vaddr
+    end: Vaddr
+
+
+@dataclass(frozen=True)
+class SymbolTable:
+    """The symbols of one file: `.symtab`, or `.dynsym` where the file is stripped."""
+
+    symbols: tuple[Symbol, ...]
+    sections: tuple[Section, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Symbol]]:
+        """The symbols of each name, the likeliest first: defined, functions, global."""
+        found: dict[str, list[Symbol]] = {}
+        for symbol in self.symbols:
+            found.setdefault(symbol.name, []).append(symbol)
+        for symbols in found.values():
+            symbols.sort(key=_rank)
+        return found
+
+    def find(self, name: str) -> list[Symbol]:
+        """List the equally likely symbols of *name*, one for each address.
+
+        `name@VERSION` and `name@@VERSION` are the same name.
+        """
+        symbols = self.by_name.get(name) or self.by_name.get(name.partition("@")[0], [])
+        best = [symbol for symbol in symbols if _rank(symbol) == _rank(symbols[0])]
+        return list({symbol.value: symbol for symbol in reversed(best)}.values())[::-1]
+
+    def nearest(self, vaddr: int) -> Symbol | None:
+        """Find the function that holds *vaddr*, or else a label before it."""
+        return _before(self._functions, vaddr) or _before(self._labels, vaddr)
+
+    def section_at(self, vaddr: int) -> str | None:
+        """Name the section that is loaded at *vaddr*."""
+        for section in self.sections:
+            if section.start <= vaddr < section.end:
+                return section.name
+        return None
+
+    @cached_property
+    def _functions(self) -> list[Symbol]:
+        return self._sorted("STT_FUNC", "STT_GNU_IFUNC")
+
+    @cached_property
+    def _labels(self) -> list[Symbol]:
+        return self._sorted("STT_NOTYPE")
+
+    def _sorted(self, *kinds: str) -> list[Symbol]:
+        found = [symbol for symbol in self.symbols if symbol.kind in kinds and not symbol.undefined]
+        # The likeliest of several symbols at one address comes last, where bisect stops.
+        return sorted(found, key=lambda s: (s.value, tuple(-part for part in _rank(s))))
+
+
+def _before(symbols: list[Symbol], vaddr: int) -> Symbol | None:
+    index = bisect_right(symbols, vaddr, key=lambda symbol: symbol.value) - 1
+    if index < 0:
+        return None
+    symbol = symbols[index]
+    return symbol if not symbol.size or vaddr < symbol.value + symbol.size else None
+
+
+def _rank(symbol: Symbol) -> tuple[int, int, int]:
+    kind = CODE_KINDS.index(symbol.kind) if symbol.kind in CODE_KINDS else len(CODE_KINDS)
+    return symbol.undefined, kind, symbol.local
+
+
+def read_symbols(data: bytes) -> SymbolTable:
+    """Read the symbols of an ELF file; none where its section headers are missing or broken."""
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(BytesIO(data))
+        return SymbolTable(tuple(_symbols(elf)), tuple(_sections(elf)))
+    except Exception:  # whatever pyelftools meets in a broken file; a program runs without symbols
+        return SymbolTable((), ())
+
+
+def _symbols(elf: "ELFFile") -> Iterator[Symbol]:
+    """Read the rows as an array: a large program has a hundred thousand of them."""
+    table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")
+    if table is None:
+        return
+    names = elf.get_section(table["sh_link"]).data()
+    row = _ROWS[elf.elfclass, elf.little_endian]
+    rows = table.data()
+    for fields in row.iter_unpack(rows[: len(rows) // row.size * row.size]):
+        if elf.elfclass == 64:
+            at, info, other, section, value, size = fields
+        else:
+            at, value, size, info, other, section = fields
+        kind = _KINDS.get(info & 0xF)
+        if at and kind is not None:
+            yield Symbol(
+                name=names[at : names.index(0, at)].decode(errors="replace").partition("@")[0],
+                value=Vaddr(value),
+                size=size,
+                other=other,
+                kind=kind,
+                undefined=section == _SHN_UNDEF,
+                local=info >> 4 == _STB_LOCAL,
+            )
+
+
+def _sections(elf: "ELFFile") -> list[Section]:
+    return [
+        Section(section.name, Vaddr(section["sh_addr"]), Vaddr(end))
+        for section in elf.iter_sections()
+        if section["sh_flags"] & _SHF_ALLOC
+        and (end := section["sh_addr"] + section["sh_size"]) > section["sh_addr"]
+    ]

@@ -9,6 +9,7 @@ from uprobes_sim.memory import Mm
 from uprobes_sim.signals import SIG_IGN, SigAction, SigInfo, Signal
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
+from uprobes_sim.vfs import FilesStruct
 
 if TYPE_CHECKING:
     from uprobes_sim.uprobes import Uprobe
@@ -84,6 +85,10 @@ class Task:
     """What the program wants done with signals, where not the default."""
     blocked: int = 0
     """Signals that it holds back, bit 0 for signal 1."""
+    altstack: bytes = b""
+    """`stack_t` as sigaltstack has set it; empty: none."""
+    files: FilesStruct = field(default_factory=FilesStruct)
+    """Open files and the working directory."""
     exit_status: int | None = None
     """Set when the task has left by exit."""
     killed_by: Signal | None = None

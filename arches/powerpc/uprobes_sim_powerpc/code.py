@@ -1,0 +1,177 @@
+"""The code side of memory: instructions fetched, decoded and kept until they change."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from uprobes_sim.errors import EngineError
+from uprobes_sim.insn_text import capstone_text
+from uprobes_sim.memory import Access, Mm
+from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
+from uprobes_sim_powerpc.abi import capstone_mode
+from uprobes_sim_powerpc.decode import UNASSIGNED, Decoder, is_prefix, operands
+from uprobes_sim_powerpc.isa.interrupts import Illegal, Lacking, Misaligned
+from uprobes_sim_powerpc.mmu import Memory
+from uprobes_sim_powerpc.op import Call, Op
+from uprobes_sim_powerpc.trace import MAX_TRACE, Trace, make
+
+MAX_BLOCK: Final = 64
+"""Most instructions of a block."""
+
+PREFIX_BOUNDARY: Final = 64
+"""Bytes; no prefixed instruction may cross a multiple of this."""
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """Instructions that are executed one after the other; only the last may branch."""
+
+    ops: list[Op]
+    calls: list[Call] = field(init=False)
+    end: int = field(init=False)
+    """Address behind the last one."""
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        """Lay the calls out as the engine's loop wants them."""
+        self.calls = [op.call for op in self.ops]
+        self.end = self.ops[-1].nia
+
+
+class Code:
+    """All that the engine keeps of one address space: `mm.context` points here."""
+
+    def __init__(self, mm: Mm, decoder: Decoder) -> None:
+        """Know nothing yet; hear of every change from now on."""
+        self.mm = mm
+        self.decoder = decoder
+        self.mask = (1 << mm.abi.bits) - 1
+        self.memory = Memory(mm, self.stored_into)
+        self.blocks: dict[int, Block] = {}
+        self.traces: dict[int, Trace] = {}
+        self.pages: defaultdict[int, set[int]] = defaultdict(set)
+        """Addresses of blocks and traces that have instructions in a page, by page number."""
+        mm.notifiers.append(self.flush)
+
+    def flush(self, start: int, end: int) -> None:
+        """Forget what lies from *start* up to *end*: data and code."""
+        self.memory.flush(start, end)
+        first, last = start >> PAGE_SHIFT, end + PAGE_MASK >> PAGE_SHIFT
+        for vpn in [vpn for vpn in self.pages if first <= vpn < last]:
+            self.forget_code(vpn)
+
+    def forget_code(self, vpn: int) -> None:
+        """Forget the blocks and traces that have instructions in a page."""
+        for cia in self.pages.pop(vpn, ()):
+            self.blocks.pop(cia, None)
+            self.traces.pop(cia, None)
+
+    def stored_into(self, vpn: int) -> bool:
+        """Hear of a store into page *vpn*; it may be kept for more until code is found in it."""
+        self.forget_code(vpn)
+        return True
+
+    def block(self, cia: int) -> Block:
+        """Find the block at *cia*, or make it.
+
+        Raises:
+            PageFault, Interrupt: the first instruction cannot be fetched or is none.
+        """
+        block = self.blocks.get(cia)
+        if block is None:
+            block = self.blocks[cia] = self._make(cia)
+        return block
+
+    def _make(self, cia: int) -> Block:
+        ops = [self.fetch(cia)]
+        vpn = cia >> PAGE_SHIFT
+        self.pages[vpn].add(cia)
+        self.memory.w.pop(vpn, None)
+        while not ops[-1].row.ends_block and len(ops) < MAX_BLOCK:
+            nia = ops[-1].nia
+            if nia >> PAGE_SHIFT != vpn:
+                break
+            try:
+                ops.append(self.fetch(nia))
+            except (Illegal, Lacking, Misaligned):
+                break
+        return Block(ops)
+
+    def keep_trace(self, path: Sequence[Op], follows: int) -> None:
+        """Translate what was executed, for the next time."""
+        trace = make(path, follows, self.memory, self.mm.abi.bits)
+        self.traces[trace.head] = trace
+        for vpn in trace.pages:
+            self.pages[vpn].add(trace.head)
+
+    def fetch(self, cia: int) -> Op:
+        """Read and decode the instruction at *cia*.
+
+        Raises:
+            PageFault: it cannot be read.
+            Illegal, Misaligned: the processor does not take it.
+            Lacking: this engine does not.
+        """
+        page = self.mm.fault(cia, Access.EXEC).data
+        at = cia & PAGE_MASK
+        word = self._word(page, at)
+        if not is_prefix(word):
+            return self._op(cia, word, 4)
+        if self.decoder.level < "3.1":
+            raise Illegal
+        if at % PREFIX_BOUNDARY == PREFIX_BOUNDARY - 4:
+            raise Misaligned(cia)
+        return self._op(cia, word << 32 | self._word(page, at + 4), 8)
+
+    def _word(self, page: memoryview, at: int) -> int:
+        return int.from_bytes(page[at : at + 4], self.mm.abi.byteorder)
+
+    def _op(self, cia: int, insn: int, size: int) -> Op:
+        row = self.decoder.find(insn)
+        if row is None:
+            if insn >> 26 in UNASSIGNED:
+                raise Illegal
+            raise Lacking
+        if not self.decoder.has(row) or not row.is_valid(insn):
+            raise Illegal
+        given: dict[str, object] = {
+            **operands(row, insn),
+            "m": self.memory,
+            "CIA": cia,
+            "NIA": cia + size & self.mask,
+        }
+        args = tuple(given[name] for name in row.fields[1:])
+        return Op(cia, size, row, insn, (row.meaning, args))
+
+    def lacks(self, cia: int) -> EngineError:
+        """Make the error that names the instruction at *cia*."""
+        insn = self.mm.read(cia, min(8, PAGE_SIZE - (cia & PAGE_MASK)), force=True)
+        text = capstone_text(capstone_mode(self.mm.abi), insn, Vaddr(cia))
+        word = self._word(memoryview(insn), 0)
+        return EngineError(f"the powerpc engine has no {text} ({word:#010x}) at {cia:#x}")
+
+
+class Recorder:
+    """The path from a hot block on, while it is executed for once more by calls."""
+
+    def __init__(self, code: Code) -> None:
+        """Wait for the first block."""
+        self._code = code
+        self._path: list[Op] = []
+        self._heads: set[int] = set()
+
+    def add(self, block: Block) -> bool:
+        """Note that *block* is next; False: the path has come to its end before it."""
+        start = block.ops[0].cia
+        if start in self._heads or len(self._path) + len(block.ops) > MAX_TRACE:
+            self.close(start)
+            return False
+        self._heads.add(start)
+        self._path += block.ops
+        return True
+
+    def close(self, follows: int) -> None:
+        """Translate the path, after which comes *follows*."""
+        if self._path:
+            self._code.keep_trace(self._path, follows)

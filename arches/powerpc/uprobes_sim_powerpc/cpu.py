@@ -1,0 +1,144 @@
+"""The built-in processor: it runs a task until something happens.
+
+Code is executed block by block, each instruction a call of its meaning. What runs often is
+translated into one Python function (`trace.py`).
+"""
+
+from typing import Final
+
+from uprobes_sim.arch import Abi, Regs
+from uprobes_sim.cpu import Exit, Stop
+from uprobes_sim.memory import Mm, PageFault
+from uprobes_sim.signals import SiCode, SigInfo, Signal
+from uprobes_sim.units import Vaddr
+from uprobes_sim_powerpc.code import Block, Code, Recorder
+from uprobes_sim_powerpc.decode import LEVELS, decoder
+from uprobes_sim_powerpc.isa.interrupts import (
+    Illegal,
+    Interrupt,
+    Lacking,
+    Misaligned,
+    Privileged,
+    SystemCall,
+    Trapped,
+)
+from uprobes_sim_powerpc.regs import MSR_SE, NO_RESERVATION, PtRegs
+from uprobes_sim_powerpc.trace import Trace
+
+HOT: Final = 200
+"""Runs after which a block is worth the time that translation takes."""
+
+_BUDGET: Final = Exit(Stop.BUDGET)
+_SYSCALL: Final = Exit(Stop.SYSCALL)
+
+
+class PowerpcCpu:
+    """An engine for one ABI (`uprobes_sim.cpu.Cpu`)."""
+
+    def __init__(self, abi: Abi, cpu: str) -> None:
+        """Be the processor *cpu*, one of `LEVELS`."""
+        self.insns = 0
+        self._decoder = decoder(abi.bits, LEVELS[cpu])
+
+    def run(self, regs: Regs, mm: Mm, budget: int) -> Exit:
+        """Execute as `uprobes_sim.cpu.Cpu.run` says."""
+        assert isinstance(regs, PtRegs)
+        if regs.msr & MSR_SE:
+            return self.step(regs, mm) if budget > 0 else _BUDGET
+        # Whatever led into the kernel, its way out drops the reservation.
+        regs.reserve_ea = NO_RESERVATION
+        code = self._code(mm)
+        try:
+            self._run(code, regs, self.insns + budget)
+        except (PageFault, Interrupt) as event:
+            return self._enter_kernel(event, regs, code)
+        return _BUDGET
+
+    def step(self, regs: Regs, mm: Mm) -> Exit:
+        """Execute one instruction, as `uprobes_sim.cpu.Cpu.step` says."""
+        assert isinstance(regs, PtRegs)
+        regs.reserve_ea = NO_RESERVATION
+        code = self._code(mm)
+        try:
+            self._run_block(Block([code.fetch(regs.nip)]), regs, 1)
+        except (PageFault, Interrupt) as event:
+            return self._enter_kernel(event, regs, code)
+        return Exit(Stop.SINGLE_STEP, *_signal(Signal.SIGTRAP, SiCode.TRAP_TRACE, regs.nip))
+
+    def _code(self, mm: Mm) -> Code:
+        code = mm.context
+        if not isinstance(code, Code) or code.decoder is not self._decoder:
+            code = mm.context = Code(mm, self._decoder)
+        return code
+
+    def _run(self, code: Code, regs: PtRegs, end: int) -> None:
+        """Execute until *end* instructions have been executed, or something happens."""
+        traces, recorder = code.traces, None
+        while self.insns < end:
+            trace = traces.get(regs.nip)
+            if trace is not None and self.insns + trace.length <= end:
+                if recorder is not None:
+                    recorder.close(regs.nip)
+                    recorder = None
+                self._run_trace(trace, code, regs, end)
+                continue
+            block = code.block(regs.nip)
+            block.runs += 1
+            if recorder is None and block.runs >= HOT:
+                recorder = Recorder(code)
+            if recorder is not None and not recorder.add(block):
+                recorder = None
+            self._run_block(block, regs, end - self.insns)
+
+    def _run_trace(self, trace: Trace, code: Code, regs: PtRegs, end: int) -> None:
+        done = trace.run(regs, self.insns, end)
+        if done >= 0:
+            self.insns = done
+            return
+        self.insns = ~done
+        self._run_block(Block([code.fetch(regs.nip)]), regs, 1)
+
+    def _run_block(self, block: Block, regs: PtRegs, budget: int) -> None:
+        """Execute a block, or as much of it as *budget* allows."""
+        calls = block.calls
+        regs.nip = Vaddr(block.end)
+        if len(calls) > budget:
+            regs.nip = Vaddr(block.ops[budget].cia)
+            calls = calls[:budget]
+        call = calls[0]
+        try:
+            for call in calls:
+                meaning, args = call
+                meaning(regs, *args)
+        except (PageFault, Interrupt):
+            done = next(n for n, other in enumerate(calls) if other is call)
+            regs.nip = Vaddr(block.ops[done].cia)
+            self.insns += done
+            raise
+        self.insns += len(calls)
+
+    def _enter_kernel(self, event: PageFault | Interrupt, regs: PtRegs, code: Code) -> Exit:
+        match event:
+            case SystemCall():
+                regs.nip = Vaddr(regs.nip + 4)
+                self.insns += 1
+                return _SYSCALL
+            case Lacking():
+                raise code.lacks(regs.nip)
+            case Trapped():
+                return Exit(Stop.BREAKPOINT, *_signal(Signal.SIGTRAP, SiCode.TRAP_BRKPT, regs.nip))
+            case PageFault():
+                why = SiCode.SEGV_ACCERR if event.mapped else SiCode.SEGV_MAPERR
+                return Exit(Stop.FAULT, *_signal(Signal.SIGSEGV, why, event.vaddr))
+            case Misaligned():
+                return Exit(Stop.FAULT, *_signal(Signal.SIGBUS, SiCode.BUS_ADRALN, event.ea))
+            case Privileged():
+                return Exit(Stop.FAULT, *_signal(Signal.SIGILL, SiCode.ILL_PRVOPC, regs.nip))
+            case Illegal():
+                return Exit(Stop.FAULT, *_signal(Signal.SIGILL, SiCode.ILL_ILLOPC, regs.nip))
+        raise AssertionError(event)
+
+
+def _signal(signal: Signal, code: SiCode, addr: int) -> tuple[SigInfo, int]:
+    """Make a signal, and what the kernel notes as the trap's number: the signal's code."""
+    return SigInfo(signal, code, Vaddr(addr)), int(code)

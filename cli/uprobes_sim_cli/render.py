@@ -1,0 +1,193 @@
+"""Events as people and as programs read them: the only place that formats."""
+
+import base64
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from uprobes_sim.events import (
+    Compared,
+    Event,
+    Hit,
+    Output,
+    ProbeRefused,
+    Return,
+    Summary,
+    UnknownSyscall,
+)
+
+Json = dict[str, object]
+
+_DIGITS: Final = {"fpr": 16, "vr": 32, "vsr": 32}
+"""Registers that are shown in full width."""
+
+_UNBROKEN: Final = 10_000
+"""Width of a table that a program reads."""
+
+HOW: Final = {"emulate": "emulated", "xol": "stepped out of line"}
+
+
+def as_json(event: Event) -> Json:
+    """Give the object of *event*; its keys are part of the interface (README)."""
+    match event:
+        case Hit():
+            how: Json = {"how": event.how, "text": event.text}
+            regs = {} if event.regs is None else {"regs": _registers(event.regs)}
+            return _task("hit", event) | how | regs
+        case Return():
+            return _task("return", event) | {"func": hex(event.func), "retval": hex(event.retval)}
+        case Output():
+            return {"event": "output", "step": event.step, "fd": event.fd, **_text(event.data)}
+        case ProbeRefused():
+            return {
+                "event": "refused",
+                "step": event.step,
+                "probe": event.probe,
+                "errno": event.errno.name,
+                "errno_value": event.errno.value,
+                "rule": event.rule,
+                "reason": event.reason,
+            }
+        case UnknownSyscall():
+            return {
+                "event": "unknown_syscall",
+                "step": event.step,
+                "name": event.name,
+                "number": event.number,
+            }
+        case Summary():
+            return {
+                "event": "summary",
+                "step": event.step,
+                "hits": event.hits,
+                "exit_status": event.exit_status,
+                "signal": None if event.signal is None else event.signal.name,
+                "insns": event.insns,
+                "compared": None if event.compared is None else _compared(event.compared),
+            }
+
+
+def _task(kind: str, event: Hit | Return) -> Json:
+    return {
+        "event": kind,
+        "step": event.step,
+        "probe": event.probe,
+        "pid": event.pid,
+        "tid": event.tid,
+        "comm": event.comm,
+        "vaddr": hex(event.vaddr),
+    }
+
+
+def _registers(regs: dict[str, int]) -> Json:
+    return {name: _register(name, value) for name, value in regs.items()}
+
+
+def _register(name: str, value: int) -> str:
+    digits = _DIGITS.get(name.rstrip("0123456789"))
+    return hex(value) if digits is None else f"0x{value:0{digits}x}"
+
+
+def _text(data: bytes) -> Json:
+    try:
+        return {"data": data.decode()}
+    except UnicodeDecodeError:
+        return {"data_base64": base64.b64encode(data).decode()}
+
+
+def _compared(compared: Compared) -> Json:
+    return {
+        "equal": compared.equal,
+        "differences": [
+            {"what": d.what, "where": d.where, "probed": d.probed, "unprobed": d.unprobed}
+            for d in compared.differences
+        ],
+        "trampoline_values": compared.trampoline_values,
+    }
+
+
+def json_line(value: Json) -> str:
+    """Write one object in one line; what is not ASCII stays as it is."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def trace_line(event: Hit | Return) -> str:
+    """Write a hit as the kernel's `trace_pipe` does, with the step where it has the time."""
+    head = f"{event.comm:>16}-{event.pid:<7} [000] ..... {event.step:>5}: {event.probe}: "
+    if isinstance(event, Return):
+        return f"{head}(0x{event.vaddr:x} <- 0x{event.func:x}) retval=0x{event.retval:x}"
+    line = f'{head}(0x{event.vaddr:x}) how={event.how} insn="{event.text}"'
+    if event.regs is None:
+        return line
+    shown = (f" {name}={_register(name, value)}" for name, value in event.regs.items() if value)
+    return line + "".join(shown)
+
+
+def refusal(event: ProbeRefused) -> str:
+    """Say why the kernel refuses a probe."""
+    rule = f" [{event.rule}]" if event.rule else ""
+    return f"probe {event.probe}: {event.errno.name} ({event.errno.value}): {event.reason}{rule}"
+
+
+def unknown_syscall(event: UnknownSyscall) -> str:
+    """Say that a system call is missing."""
+    return f"system call {event.name} ({event.number}) is not simulated; the program got ENOSYS"
+
+
+def summary_lines(event: Summary) -> Iterator[str]:
+    """Tell in words how a run ended."""
+    if event.hits:
+        yield "hits: " + ", ".join(f"{probe} {count}" for probe, count in event.hits.items())
+    ended = f"exit status {event.exit_status}" if event.signal is None else event.signal.name
+    yield f"{ended} after {event.insns} instructions"
+    if event.compared is not None:
+        yield from _comparison_lines(event.compared)
+
+
+def _comparison_lines(compared: Compared) -> Iterator[str]:
+    if compared.equal:
+        yield "probed run equals unprobed run (output, exit status, registers, memory)"
+    else:
+        yield "probed run differs from unprobed run:"
+    for each in compared.differences:
+        where = f" {each.where}" if each.where else ""
+        yield f"  {each.what}{where}: {each.probed} probed, {each.unprobed} unprobed"
+    if compared.trampoline_values:
+        yield (
+            f"  where return addresses were, {compared.trampoline_values} dead values "
+            "still name the trampoline"
+        )
+
+
+def lesson_line(event: Hit | Return) -> str:
+    """Write a hit for someone who wants to learn what a probe does."""
+    head = f"{event.step:>5}  {event.probe:<16}"
+    if isinstance(event, Hit):
+        return f"{head} {event.text:<36} {HOW[event.how]}"
+    return f"{head} {f'returned {event.retval:#x}':<36} caught by the trampoline"
+
+
+def print_objects(objects: Sequence[Json], *, array: bool) -> None:
+    """Print *objects* as one array, or one a line."""
+    lines = [json_line(each) for each in objects]
+    print("[\n" + ",\n".join(lines) + "\n]" if array else "\n".join(lines))
+
+
+def print_table(objects: Sequence[Json]) -> None:
+    """Print *objects* as a table; a column that would be empty is left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = [key for key in objects[0] if any(each[key] for each in objects)] if objects else []
+    table = Table(*columns, box=None, pad_edge=False)
+    for each in objects:
+        table.add_row(*(_cell(each[column]) for column in columns))
+    width = None if sys.stdout.isatty() else _UNBROKEN
+    Console(highlight=False, width=width).print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(map(str, value))
+    return "" if value is None else str(value)

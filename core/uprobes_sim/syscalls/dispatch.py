@@ -1,0 +1,119 @@
+"""From a number in a register to the call, and back (do_syscall_64 and its like)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from uprobes_sim.errno import Errno
+from uprobes_sim.errors import KernelError
+from uprobes_sim.linker import Linked
+from uprobes_sim.memory import PageFault
+from uprobes_sim.syscalls import (  # noqa: F401  # each enters its calls into the table
+    attributes,
+    descriptors,
+    memory,
+    paths,
+    process,
+    resources,
+    rw,
+    signal,
+    stat,
+    threads,
+    timekeeping,
+)
+from uprobes_sim.syscalls.kernel import Kernel
+from uprobes_sim.syscalls.registry import SYSCALLS, Argument, Handler, decode, plan
+from uprobes_sim.task import Task
+from uprobes_sim.version import Config
+from uprobes_sim.vfs import Vfs
+
+SILENT: Final = frozenset({"rseq", "clone3", "membarrier", "openat2"})
+"""Calls that libraries only try, and do without where the kernel is older."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    handler: Handler
+    arguments: tuple[Argument, ...]
+
+
+@cache
+def _names(table: str) -> Mapping[int, str]:
+    """Read a table of system call numbers, once."""
+    from system_calls import syscalls
+
+    names: Mapping[int, str] = syscalls().load_reverse_arch_table(table)
+    return names
+
+
+class Syscalls:
+    """The system calls of one run."""
+
+    def __init__(
+        self,
+        linked: Linked,
+        config: Config,
+        vfs: Vfs,
+        *,
+        on_unknown: Callable[[str, int], None],
+    ) -> None:
+        """Serve the tasks of one machine.
+
+        *on_unknown* hears of each call that is not simulated, once.
+        """
+        self._kernel = Kernel(linked, config, vfs)
+        self._on_unknown = on_unknown
+        self._hook = linked.hook
+        self._calls: dict[int, _Call | None] = {}
+        self._told: set[str] = set()
+
+    def dispatch(self, task: Task) -> None:
+        """Do the call that *task* has just made and answer it in its registers.
+
+        Raises:
+            EngineError: the task would wait for ever.
+        """
+        number = self._hook.syscall_get_nr(regs=task.regs)
+        registers = self._hook.syscall_get_arguments(regs=task.regs)
+        error, value = 0, 0
+        try:
+            answer = self._do(task, number, registers)
+            if answer is None:
+                return
+            value = answer
+        except KernelError as exc:
+            error = int(exc.errno)
+        except PageFault:
+            error = int(Errno.EFAULT)
+        self._hook.syscall_set_return_value(regs=task.regs, error=error, value=value)
+
+    def _do(self, task: Task, number: int, registers: tuple[int, ...]) -> int | None:
+        if number not in self._calls:
+            self._calls[number] = self._find(number)
+        call = self._calls[number]
+        if call is None:
+            return self._arch_syscall(task, number, registers)
+        abi = self._kernel.abi
+        return call.handler(self._kernel, task, *decode(call.arguments, registers, abi))
+
+    def _find(self, number: int) -> _Call | None:
+        handler = SYSCALLS.get(self._name(number))
+        if handler is None:
+            return None
+        info = self._kernel.info
+        return _Call(handler, plan(handler, info.abi, aligned_pairs=info.uapi.aligned_pairs))
+
+    def _name(self, number: int) -> str:
+        return _names(self._kernel.info.syscall_table).get(number, f"syscall_{number}")
+
+    def _arch_syscall(self, task: Task, number: int, registers: tuple[int, ...]) -> int:
+        name = self._name(number)
+        result = self._hook.arch_syscall(task=task, name=name, args=registers)
+        if result >= 0:
+            return result
+        errno = Errno(-result)
+        if errno is Errno.ENOSYS and name not in self._told | SILENT:
+            self._told.add(name)
+            self._on_unknown(name, number)
+        raise KernelError(errno, f"{name} failed")

@@ -1,0 +1,74 @@
+"""Doing to the host what a program has done to its files (`--write`)."""
+
+import os
+from collections.abc import Callable
+
+from uprobes_sim.errors import ProgramError
+from uprobes_sim.vfs import filemap
+from uprobes_sim.vfs.nodes import Attr, Directory, Node, Regular, Symlink
+
+
+def commit_directory(directory: Directory) -> None:
+    """Write the changes in and below *directory* to the host.
+
+    Raises:
+        ProgramError: the host does not let us; what was done before stays done.
+    """
+    for name, node in sorted(directory.gone.items()):
+        _delete(_below(directory.path, name), node)
+    for name, node in sorted(directory.entries.items()):
+        _write(_below(directory.path, name), node)
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path.rstrip('/')}/{name}"
+
+
+def _delete(path: str, node: Node) -> None:
+    if isinstance(node, Directory):
+        # Only what the program has deleted: rmdir refuses if somebody has put in more since.
+        for name, inner in sorted(node.gone.items()):
+            _delete(_below(path, name), inner)
+        _on_host("deleted", path, os.rmdir)
+    else:
+        _on_host("deleted", path, os.unlink)
+
+
+def _write(path: str, node: Node) -> None:
+    match node:
+        case Directory(special=True):
+            return
+        case Directory():
+            if node.host is None:
+                _on_host("made", path, os.mkdir)
+            commit_directory(node)
+            if node.host is None:
+                _set_attr(path, node.attr)
+        case Regular(changed=True):
+            _on_host("written", path, lambda path: _write_file(path, node))
+            _set_attr(path, node.attr)
+            return
+        case Symlink(changed=True):
+            _on_host("made", path, lambda path: os.symlink(node.target, path))
+    if node.attr.changed and not isinstance(node, Symlink):
+        _set_attr(path, node.attr)
+
+
+def _write_file(path: str, node: Regular) -> None:
+    with open(path, "wb") as file:
+        file.write(filemap.read(node.inode, 0, node.size))
+
+
+def _set_attr(path: str, attr: Attr) -> None:
+    _on_host("changed", path, lambda path: os.chmod(path, attr.mode & 0o7777))
+    _on_host("changed", path, lambda path: os.utime(path, ns=(attr.atime, attr.mtime)))
+
+
+def _on_host(what: str, path: str, action: Callable[[str], None]) -> None:
+    try:
+        action(path)
+    except FileNotFoundError:
+        if what != "deleted":
+            raise ProgramError(f"{path} cannot be {what}: its directory is gone") from None
+    except OSError as exc:
+        raise ProgramError(f"{path} cannot be {what}: {exc.strerror}") from exc
