@@ -2,11 +2,9 @@
 
 from typing import Final
 
-import typer
-
 from uprobes_sim import session
 from uprobes_sim_cli import render
-from uprobes_sim_cli.app import Format, Settings
+from uprobes_sim_cli.app import Settings
 from uprobes_sim_cli.options import session_options
 from uprobes_sim_cli.writers import open_writer
 
@@ -23,7 +21,5 @@ def demonstrate(settings: Settings) -> int:
     """Run the program that the backend ships; answers the exit status."""
     assert settings.arch is not None
     options = session_options(settings)
-    with open_writer(settings.format, None, render.lesson_line) as writer:
-        if settings.format is Format.TEXT:
-            typer.echo(LESSON)
+    with open_writer(settings.format, None, render.lesson_line, LESSON) as writer:
         return session.demonstration(settings.arch, options, emit=writer.show)

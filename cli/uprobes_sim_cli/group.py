@@ -23,6 +23,8 @@ class Commands(TyperGroup):
         """Run the command; a failure that is no bug of ours is one line and a status."""
         try:
             return super().invoke(ctx)
+        except typer.Exit:
+            raise
         except KeyboardInterrupt:
             raise typer.Exit(SIGINT_STATUS) from None
         except BrokenPipeError:
@@ -35,11 +37,19 @@ class Commands(TyperGroup):
 
 def _status(exc: Exception) -> int:
     """Say in one line what went wrong: 1, the kernel says no; 2, bad input. Else it is a bug."""
-    errors = sys.modules.get("uprobes_sim.errors")  # nobody has raised what nobody has imported
-    if errors is None or not isinstance(exc, errors.UprobesSimError):
+    errors = sys.modules.get("uprobes_sim.errors")
+    if errors is None:  # typer's own, then: nobody can have raised ours
         raise exc
-    complain(str(exc))
-    return 1 if isinstance(exc, errors.KernelError) else 2
+    if isinstance(exc, errors.UprobesSimError):
+        complain(str(exc))
+        return 1 if isinstance(exc, errors.KernelError) else 2
+    from uprobes_sim_cli.blame import blame_plugin
+
+    blame = blame_plugin(exc)
+    if blame is None:
+        raise exc
+    complain(blame)
+    return 2
 
 
 def complain(message: str) -> None:

@@ -14,6 +14,8 @@ from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format
 from uprobes_sim_cli.group import complain
 
+FormatHit = Callable[[Hit | Return], str]
+
 
 class Writer(Protocol):
     """Somebody who is shown every event of a run."""
@@ -50,17 +52,21 @@ class Lines:
 class TextWriter:
     """For people: hits as *format_hit* writes them, a summary in words."""
 
-    def __init__(self, stream: BinaryIO, format_hit: Callable[[Hit | Return], str]) -> None:
-        """Write hits and summary to *stream*, the program's output where it belongs."""
+    def __init__(self, stream: BinaryIO, format_hit: FormatHit, intro: str) -> None:
+        """Write *intro*, hits and summary to *stream*, the program's output where it belongs."""
         self._out = Lines(sys.stdout.buffer)
         self._err = Lines(sys.stderr.buffer)
         shared = {id(sys.stdout.buffer): self._out, id(sys.stderr.buffer): self._err}
         self._trace = shared.get(id(stream)) or Lines(stream)
         self._format_hit = format_hit
+        self._intro = intro
         self._colours = _wants_colours(stream)
 
     def show(self, event: Event) -> None:
         """Write *event*."""
+        if self._intro:
+            self._trace.line(self._intro)
+            self._intro = ""
         match event:
             case Hit() | Return():
                 self._trace.line(self._dim(self._format_hit(event)))
@@ -123,16 +129,18 @@ def _wants_colours(stream: BinaryIO) -> bool:
 
 @contextmanager
 def open_writer(
-    format_: Format, trace: str | None, format_hit: Callable[[Hit | Return], str]
+    format_: Format, trace: str | None, format_hit: FormatHit, intro: str = ""
 ) -> Iterator[Writer]:
     """Open the writer of *format_*, to standard output or to the file *trace*.
+
+    *format_hit* and *intro*, which comes before the first event, are for people only.
 
     Raises:
         UprobesSimError: the file cannot be written.
     """
     stream = _open(trace)
     if format_ is Format.TEXT:
-        writer: Writer = TextWriter(stream, format_hit)
+        writer: Writer = TextWriter(stream, format_hit, intro)
     else:
         writer = JsonWriter(stream, array=format_ is Format.JSON, pass_output=trace is not None)
     try:

@@ -93,7 +93,7 @@ def find(arch: str) -> object:
     entry_point = find_entry_point(arch)
     try:
         return cast(object, entry_point.load())
-    except Exception as exc:  # whatever a stranger's module does while it is imported
+    except (Exception, SystemExit) as exc:  # whatever a stranger's module does
         raise PluginError(
             f"plugin {arch} ({entry_point.value}) cannot be imported: {type(exc).__name__}: {exc}"
         ) from exc

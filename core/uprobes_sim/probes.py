@@ -15,7 +15,7 @@ _NUMBER: Final = r"0[xX][0-9a-fA-F]+|[0-9]+"
 _GRAMMAR: Final = re.compile(
     rf"(?:@(?P<offset>{_NUMBER})"
     rf"|(?P<vaddr>{_NUMBER})"
-    rf"|(?P<symbol>[^\s+%:]*[^\s+%:\d][^\s+%:]*)(?:\+(?P<addend>{_NUMBER}))?)"
+    rf"|(?P<symbol>[^\s+%:@\d][^\s+%:]*)(?:\+(?P<addend>{_NUMBER}))?)"
     r"(?:%(?P<mode>return|global))?"
 )
 _USAGE: Final = "SYMBOL, SYMBOL+OFF, SYMBOL%return, SYMBOL%global, 0xVADDR or @0xOFFSET"

@@ -78,7 +78,7 @@ class Uapi:
     """`struct stat64`, which stat64, fstat64 and fstatat64 of 32-bit tasks fill."""
 
     sigaction: Layout
-    """`struct sigaction` as rt_sigaction takes it."""
+    """`struct sigaction` as rt_sigaction takes it, up to the mask, which comes last."""
 
     o_directory: int = 0o200000
     o_nofollow: int = 0o400000
@@ -104,6 +104,6 @@ GENERIC: Final = Uapi(
         "Q:dev Q:ino I:mode I:nlink I:uid I:gid Q:rdev Q q:size i:blksize i q:blocks"
         " i:atime I:atime_nsec i:mtime I:mtime_nsec i:ctime I:ctime_nsec I I"
     ),
-    sigaction=Layout("L:handler L:flags Q:mask"),
+    sigaction=Layout("L:handler L:flags"),
 )
 """asm-generic, which newer architectures share."""

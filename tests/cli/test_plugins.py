@@ -114,6 +114,28 @@ def test_a_plugin_without_a_demonstration_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_plugin_that_raises_is_one_line(tmp_path: Path) -> None:
+    """Who uses it cannot mend it, and who wrote it gets the place."""
+    source = (
+        "import uprobes_sim\n"
+        "from uprobes_sim_x86.uprobes import *\n"
+        "INTERFACE = 1\n"
+        "@uprobes_sim.hookimpl\n"
+        "def start_thread(entry, sp, mm, e_flags, config):\n"
+        "    return {}['no such key']\n"
+    )
+    distribution(tmp_path, "odd", "odd", source)
+    add3 = str(program("x86_64", "add3"))
+
+    done = uprobes_sim(tmp_path, "run", add3, "--arch", "odd")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "uprobes-sim: plugin odd raised KeyError: 'no such key' (in start_thread"
+    )
+
+
 def test_arches_tells_where_each_backend_comes_from(tmp_path: Path) -> None:
     done = uprobes_sim(tmp_path, "arches", "--format", "jsonl")
 

@@ -9,12 +9,14 @@ from uprobes_sim.errors import EngineError
 from uprobes_sim.insn_text import capstone_text
 from uprobes_sim.memory import Access, Mm
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
-from uprobes_sim_powerpc.abi import capstone_mode
-from uprobes_sim_powerpc.decode import UNASSIGNED, Decoder, is_prefix, operands
+from uprobes_sim_powerpc.abi import CPUS, capstone_mode, has_isa_300
+from uprobes_sim_powerpc.decode import UNASSIGNED, Decoder, decoder, operands
+from uprobes_sim_powerpc.insn import is_prefix
 from uprobes_sim_powerpc.isa.interrupts import Illegal, Lacking, Misaligned
 from uprobes_sim_powerpc.mmu import Memory
 from uprobes_sim_powerpc.op import Call, Op
 from uprobes_sim_powerpc.trace import MAX_TRACE, Trace, make
+from uprobes_sim_powerpc.translate import Mode
 
 MAX_BLOCK: Final = 64
 """Most instructions of a block."""
@@ -46,7 +48,8 @@ class Code:
         """Know nothing yet; hear of every change from now on."""
         self.mm = mm
         self.decoder = decoder
-        self.mask = (1 << mm.abi.bits) - 1
+        bits = mm.abi.bits
+        self.mode = Mode(bits, (1 << bits) - 1, has_isa_300(mm.abi, decoder.level))
         self.memory = Memory(mm, self.stored_into)
         self.blocks: dict[int, Block] = {}
         self.traces: dict[int, Trace] = {}
@@ -100,7 +103,7 @@ class Code:
 
     def keep_trace(self, path: Sequence[Op], follows: int) -> None:
         """Translate what was executed, for the next time."""
-        trace = make(path, follows, self.memory, self.mm.abi.bits)
+        trace = make(path, follows, self.memory, self.mode)
         self.traces[trace.head] = trace
         for vpn in trace.pages:
             self.pages[vpn].add(trace.head)
@@ -117,17 +120,22 @@ class Code:
         at = cia & PAGE_MASK
         word = self._word(page, at)
         if not is_prefix(word):
-            return self._op(cia, word, 4)
+            return self.op(cia, word, 4)
         if self.decoder.level < "3.1":
             raise Illegal
         if at % PREFIX_BOUNDARY == PREFIX_BOUNDARY - 4:
             raise Misaligned(cia)
-        return self._op(cia, word << 32 | self._word(page, at + 4), 8)
+        return self.op(cia, word << 32 | self._word(page, at + 4), 8)
 
     def _word(self, page: memoryview, at: int) -> int:
         return int.from_bytes(page[at : at + 4], self.mm.abi.byteorder)
 
-    def _op(self, cia: int, insn: int, size: int) -> Op:
+    def op(self, cia: int, insn: int, size: int) -> Op:
+        """Decode *insn* as if it lay at *cia*.
+
+        Raises:
+            Illegal, Lacking: as `fetch`.
+        """
         row = self.decoder.find(insn)
         if row is None:
             if insn >> 26 in UNASSIGNED:
@@ -139,7 +147,7 @@ class Code:
             **operands(row, insn),
             "m": self.memory,
             "CIA": cia,
-            "NIA": cia + size & self.mask,
+            "NIA": cia + size & self.mode.mask,
         }
         args = tuple(given[name] for name in row.fields[1:])
         return Op(cia, size, row, insn, (row.meaning, args))
@@ -150,6 +158,15 @@ class Code:
         text = capstone_text(capstone_mode(self.mm.abi), insn, Vaddr(cia))
         word = self._word(memoryview(insn), 0)
         return EngineError(f"the powerpc engine has no {text} ({word:#010x}) at {cia:#x}")
+
+
+def code_of(mm: Mm, cpu: str) -> Code:
+    """Give what the engine for the processor *cpu* keeps of *mm*; start it at first sight."""
+    wanted = decoder(mm.abi.bits, CPUS[cpu][0])
+    code = mm.context
+    if not isinstance(code, Code) or code.decoder is not wanted:
+        code = mm.context = Code(mm, wanted)
+    return code
 
 
 class Recorder:

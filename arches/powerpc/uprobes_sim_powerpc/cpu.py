@@ -11,8 +11,7 @@ from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.memory import Mm, PageFault
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.units import Vaddr
-from uprobes_sim_powerpc.code import Block, Code, Recorder
-from uprobes_sim_powerpc.decode import LEVELS, decoder
+from uprobes_sim_powerpc.code import Block, Code, Recorder, code_of
 from uprobes_sim_powerpc.isa.interrupts import (
     Illegal,
     Interrupt,
@@ -36,9 +35,9 @@ class PowerpcCpu:
     """An engine for one ABI (`uprobes_sim.cpu.Cpu`)."""
 
     def __init__(self, abi: Abi, cpu: str) -> None:
-        """Be the processor *cpu*, one of `LEVELS`."""
+        """Be the processor *cpu*, one of `abi.CPUS`."""
         self.insns = 0
-        self._decoder = decoder(abi.bits, LEVELS[cpu])
+        self._cpu = cpu
 
     def run(self, regs: Regs, mm: Mm, budget: int) -> Exit:
         """Execute as `uprobes_sim.cpu.Cpu.run` says."""
@@ -47,7 +46,7 @@ class PowerpcCpu:
             return self.step(regs, mm) if budget > 0 else _BUDGET
         # Whatever led into the kernel, its way out drops the reservation.
         regs.reserve_ea = NO_RESERVATION
-        code = self._code(mm)
+        code = code_of(mm, self._cpu)
         try:
             self._run(code, regs, self.insns + budget)
         except (PageFault, Interrupt) as event:
@@ -58,18 +57,12 @@ class PowerpcCpu:
         """Execute one instruction, as `uprobes_sim.cpu.Cpu.step` says."""
         assert isinstance(regs, PtRegs)
         regs.reserve_ea = NO_RESERVATION
-        code = self._code(mm)
+        code = code_of(mm, self._cpu)
         try:
             self._run_block(Block([code.fetch(regs.nip)]), regs, 1)
         except (PageFault, Interrupt) as event:
             return self._enter_kernel(event, regs, code)
         return Exit(Stop.SINGLE_STEP, *_signal(Signal.SIGTRAP, SiCode.TRAP_TRACE, regs.nip))
-
-    def _code(self, mm: Mm) -> Code:
-        code = mm.context
-        if not isinstance(code, Code) or code.decoder is not self._decoder:
-            code = mm.context = Code(mm, self._decoder)
-        return code
 
     def _run(self, code: Code, regs: PtRegs, end: int) -> None:
         """Execute until *end* instructions have been executed, or something happens."""
@@ -84,7 +77,7 @@ class PowerpcCpu:
                 continue
             block = code.block(regs.nip)
             block.runs += 1
-            if recorder is None and block.runs >= HOT:
+            if recorder is None and trace is None and block.runs >= HOT:
                 recorder = Recorder(code)
             if recorder is not None and not recorder.add(block):
                 recorder = None
@@ -101,9 +94,9 @@ class PowerpcCpu:
     def _run_block(self, block: Block, regs: PtRegs, budget: int) -> None:
         """Execute a block, or as much of it as *budget* allows."""
         calls = block.calls
-        regs.nip = Vaddr(block.end)
+        regs.nip = block.end
         if len(calls) > budget:
-            regs.nip = Vaddr(block.ops[budget].cia)
+            regs.nip = block.ops[budget].cia
             calls = calls[:budget]
         call = calls[0]
         try:
@@ -112,7 +105,7 @@ class PowerpcCpu:
                 meaning(regs, *args)
         except (PageFault, Interrupt):
             done = next(n for n, other in enumerate(calls) if other is call)
-            regs.nip = Vaddr(block.ops[done].cia)
+            regs.nip = block.ops[done].cia
             self.insns += done
             raise
         self.insns += len(calls)
@@ -120,7 +113,7 @@ class PowerpcCpu:
     def _enter_kernel(self, event: PageFault | Interrupt, regs: PtRegs, code: Code) -> Exit:
         match event:
             case SystemCall():
-                regs.nip = Vaddr(regs.nip + 4)
+                regs.nip = regs.nip + 4
                 self.insns += 1
                 return _SYSCALL
             case Lacking():

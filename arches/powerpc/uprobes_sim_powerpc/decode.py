@@ -8,21 +8,10 @@ from uprobes_sim_powerpc import isa
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.fields import FIELDS, IMPLIED
 
-PREFIX: Final = 1
-"""Primary opcode of the first word of a prefixed instruction."""
-
 UNASSIGNED: Final = frozenset({0, 5, 9, 22})
 """Primary opcodes that no Power ISA up to 3.1 gives to anyone."""
 
-LEVELS: Final[dict[str, str]] = {"power8": "2.07", "power9": "3.0", "power10": "3.1"}
-"""Newest Power ISA that each processor has."""
-
 Level = str
-
-
-def is_prefix(word: int) -> bool:
-    """Tell whether *word* is the first of two."""
-    return word >> 26 == PREFIX
 
 
 class Decoder:

@@ -30,8 +30,6 @@ _COMPARE: Final[dict[type[ast.cmpop], Callable[[int, int], bool]]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda a, b: operator.contains(b, a),  # type: ignore[call-overload]
-    ast.NotIn: lambda a, b: not operator.contains(b, a),  # type: ignore[call-overload]
 }
 
 _ZERO_IS_NOTHING: Final = (ast.Add, ast.Sub, ast.LShift, ast.RShift, ast.BitOr, ast.BitXor)
@@ -41,23 +39,25 @@ _IN_RANGE: Final = re.compile(r"g\d+|ctr|link")
 def fold(node: ast.AST, mask: int) -> ast.AST:
     """Simplify *node*, whose parts are simple already; *mask* is that of a register."""
     match node:
-        case ast.BinOp(ast.Constant(a), op, ast.Constant(b)) if type(op) in _BINARY:
+        case ast.BinOp(ast.Constant(int(a)), op, ast.Constant(int(b))) if type(op) in _BINARY:
             return ast.Constant(_BINARY[type(op)](a, b))
         case ast.BinOp(left, op, ast.Constant(0)) if isinstance(op, _ZERO_IS_NOTHING):
             return left
         case ast.BinOp(ast.Constant(0), ast.Add() | ast.BitOr() | ast.BitXor(), right):
             return right
-        case ast.BinOp(ast.Name(name) as left, ast.BitAnd(), ast.Constant(value)):
+        case ast.BinOp(ast.Name(name) as left, ast.BitAnd(), ast.Constant(int(value))):
             return left if value & mask == mask and _IN_RANGE.fullmatch(name) else node
         case ast.BinOp(
-            ast.BinOp(left, ast.BitAnd(), ast.Constant(a)), ast.BitAnd(), ast.Constant(b)
+            ast.BinOp(left, ast.BitAnd(), ast.Constant(int(a))), ast.BitAnd(), ast.Constant(int(b))
         ):
             return fold(ast.BinOp(left, ast.BitAnd(), ast.Constant(a & b)), mask)
-        case ast.UnaryOp(op, ast.Constant(value)) if type(op) in _UNARY:
+        case ast.UnaryOp(op, ast.Constant(int(value))) if type(op) in _UNARY:
             return ast.Constant(_UNARY[type(op)](value))
-        case ast.Compare(ast.Constant(a), [op], [ast.Constant(b)]) if type(op) in _COMPARE:
+        case ast.Compare(ast.Constant(int(a)), [op], [ast.Constant(int(b))]) if (
+            type(op) in _COMPARE
+        ):
             return ast.Constant(_COMPARE[type(op)](a, b))
-        case ast.Compare(ast.Constant(a), [ast.In() | ast.NotIn() as op], [ast.Tuple(values)]):
+        case ast.Compare(ast.Constant(int(a)), [ast.In() | ast.NotIn() as op], [ast.Tuple(values)]):
             if all(isinstance(value, ast.Constant) for value in values):
                 inside = a in [value.value for value in values if isinstance(value, ast.Constant)]
                 return ast.Constant(inside is isinstance(op, ast.In))

@@ -42,6 +42,7 @@ class PtRegs:
         "fpscr",
         "gpr",
         "hi",
+        "isa_300",
         "link",
         "lo",
         "mask",
@@ -59,12 +60,18 @@ class PtRegs:
         "xer_rest",
     )
 
-    def __init__(self, bits: Literal[32, 64] = 64, msr: int = MSR_USER) -> None:
-        """Start with all zeros; *bits* is the width of a general purpose register."""
+    def __init__(
+        self, bits: Literal[32, 64] = 64, msr: int = MSR_USER, *, isa_300: bool = True
+    ) -> None:
+        """Start with all zeros; *bits* is the width of a general purpose register.
+
+        *isa_300*: the processor has Power ISA 3.0, and with it CA32 and OV32 in XER.
+        """
         self.bits = bits
+        self.isa_300 = isa_300
         self.mask = (1 << bits) - 1
         self.gpr = [0] * 32
-        self.nip = Vaddr(0)
+        self.nip = 0
         self.msr = msr
         self.ctr = self.link = self.tar = 0
         self.cr = [0] * 8
@@ -83,7 +90,7 @@ class PtRegs:
     @property
     def ip(self) -> Vaddr:
         """Next instruction (instruction_pointer)."""
-        return self.nip
+        return Vaddr(self.nip)
 
     @ip.setter
     def ip(self, value: Vaddr) -> None:
@@ -112,13 +119,14 @@ class PtRegs:
     @property
     def xer(self) -> int:
         """The fixed-point exception register."""
-        bits = sum(getattr(self, name) << shift for name, shift in _XER_SHIFTS.items())
+        bits: int = sum(getattr(self, name) << shift for name, shift in _XER_SHIFTS.items())
         return bits | self.xer_rest
 
     @xer.setter
     def xer(self, value: int) -> None:
         for name, shift in _XER_SHIFTS.items():
-            setattr(self, name, value >> shift & 1)
+            if self.isa_300 or not name.endswith("32"):
+                setattr(self, name, value >> shift & 1)
         self.xer_rest = value & _XER_KEPT
 
     def names(self) -> tuple[str, ...]:

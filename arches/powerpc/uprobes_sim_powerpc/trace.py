@@ -1,11 +1,10 @@
 """Paths through a program that run often, each as one Python function.
 
-A trace is what was executed from its head on, once: branches that went some way then are expected to
-go that way again, and where they do not, the trace is left. If the path came back to its head, the
-function loops. Registers are loaded into variables at the start and put back at the end.
+A trace is what was executed from its head on, once: branches that went some way then are expected
+to go that way again, and where they do not, the trace is left. If the path came back to its head,
+the function loops. Registers are loaded into variables at the start and put back at the end.
 """
 
-import ast
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from uprobes_sim_powerpc.isa.interrupts import Interrupt
 from uprobes_sim_powerpc.mmu import CODES, CROSSING, Memory
 from uprobes_sim_powerpc.op import Op
 from uprobes_sim_powerpc.regs import PtRegs
-from uprobes_sim_powerpc.translate import FILES, SCALARS, Piece, Untranslatable, translate
+from uprobes_sim_powerpc.translate import FILES, SCALARS, Mode, Piece, Untranslatable, translate
 
 MAX_TRACE: Final = 200
 """Most instructions of a trace."""
@@ -56,7 +55,7 @@ class _Writer:
 
     ops: Sequence[Op]
     follows: int
-    bits: int
+    mode: Mode
     names: dict[str, object]
     lines: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
@@ -68,7 +67,7 @@ class _Writer:
             self.places.append(len(self.lines))
             nia = self.ops[done + 1].cia if done + 1 < len(self.ops) else self.follows
             try:
-                piece = translate(op.row, op.insn, op.cia, op.nia, self.bits)
+                piece = translate(op, self.mode)
                 self._rename(piece.names)
             except Untranslatable:
                 self._call(done, op)
@@ -86,29 +85,26 @@ class _Writer:
         self.lines += ["SAVE", f"F{done}(s, *A{done})", "LOAD"]
 
     def _write(self, piece: Piece, done: int, op: Op, follows: int) -> None:
-        for statement in piece.body:
-            self.lines += ast.unparse(ast.fix_missing_locations(statement)).split("\n")
-        if piece.target is None:
+        self.lines += piece.lines
+        if not piece.target:
             return
-        target = ast.unparse(piece.target)
-        if piece.condition is None:
-            if not isinstance(piece.target, ast.Constant):
-                self._leave(f"{target} != {follows}", target, done)
-            return
-        condition = ast.unparse(piece.condition)
-        if follows == op.nia:
-            self._leave(condition, target, done)
-        elif isinstance(piece.target, ast.Constant):
-            self._leave(f"not ({condition})", str(op.nia), done)
+        fixed = piece.target.isdecimal()
+        if not piece.condition:
+            if not fixed:
+                self._leave(f"{piece.target} != {follows}", piece.target, done)
+        elif follows == op.nia:
+            self._leave(piece.condition, piece.target, done)
+        elif fixed:
+            self._leave(f"not ({piece.condition})", str(op.nia), done)
         else:
-            self.lines.append(f"nip = {target} if {condition} else {op.nia}")
+            self.lines.append(f"nip = {piece.target} if {piece.condition} else {op.nia}")
             self._leave(f"nip != {follows}", "nip", done)
 
     def _leave(self, condition: str, nip: str, done: int) -> None:
         self.lines += [f"if {condition}:", f"    nip = {nip}", f"    n += {done}", "    break"]
 
 
-def make(ops: Sequence[Op], follows: int, memory: Memory, bits: int) -> Trace:
+def make(ops: Sequence[Op], follows: int, memory: Memory, mode: Mode) -> Trace:
     """Make a trace of *ops*, after which the program went on at *follows*."""
     head, length = ops[0].cia, len(ops)
     space: dict[str, object] = {"FAULTS": (PageFault, Interrupt, CROSSING), "m": memory}
@@ -116,7 +112,7 @@ def make(ops: Sequence[Op], follows: int, memory: Memory, bits: int) -> Trace:
     for size in CODES:
         space |= {f"load{size}": memory.struct(size).unpack_from}
         space |= {f"store{size}": memory.struct(size).pack_into}
-    writer = _Writer(ops, follows, bits, space)
+    writer = _Writer(ops, follows, mode, space)
     writer.write()
     text, first_line = _function(writer.lines, head, follows, length)
     starts = [first_line + place for place in writer.places]

@@ -11,9 +11,10 @@ import builtins
 import copy
 import inspect
 import textwrap
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count
 from types import FunctionType
 from typing import Final
@@ -23,6 +24,7 @@ from uprobes_sim_powerpc.decode import operands
 from uprobes_sim_powerpc.fold import fold, is_simple
 from uprobes_sim_powerpc.isa.define import INLINE, LEAF, PURE, Insn
 from uprobes_sim_powerpc.mmu import CODES
+from uprobes_sim_powerpc.op import Op
 
 FILES: Final = {"gpr": "g", "cr": "c", "hi": "h", "lo": "l"}
 """Lists of registers, and the letter before the number of the variable of each."""
@@ -34,51 +36,71 @@ APART: Final = frozenset({"fpscr", "reserve_ea", "spr", "tar", "tb", "vrsave", "
 """Registers that stay where they are, and through which none of the others is reached."""
 
 
+_BUILTINS: Final = vars(builtins)
+
+
 class Untranslatable(Exception):
     """A definition that must be called: it says so, or it is not written as agreed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What is the same for all instructions of a task; `s` has attributes of these names."""
+
+    bits: int
+    mask: int
+    isa_300: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What one instruction becomes."""
 
-    body: tuple[ast.stmt, ...]
+    lines: tuple[str, ...]
     """Without the branch, if there is one."""
-    condition: ast.expr | None
-    """Of the branch; None: always taken, or no branch."""
-    target: ast.expr | None
-    """Of the branch, if it is one."""
+    condition: str
+    """Of the branch; empty: always taken, or no branch."""
+    target: str
+    """Of the branch: a number, or where the number is found. Empty: no branch."""
     names: dict[str, object]
     """What the text refers to, by global name."""
 
 
-def translate(row: Insn, insn: int, cia: int, nia: int, bits: int) -> Piece:
-    """Translate *insn* at *cia*.
+def translate(op: Op, mode: Mode) -> Piece:
+    """Translate an instruction.
 
     Raises:
         Untranslatable: it must be called.
     """
-    if not row.inline:
-        raise Untranslatable(row.name)
+    if not op.row.inline:
+        raise Untranslatable(op.row.name)
+    cia = op.cia if "CIA" in op.row.fields else 0
+    nia = op.nia & mode.mask if "NIA" in op.row.fields else 0
+    return _translate(op.row, op.insn, cia, nia, mode)
+
+
+@lru_cache(maxsize=1 << 14)
+def _translate(row: Insn, insn: int, cia: int, nia: int, mode: Mode) -> Piece:
     fields = {**operands(row, insn), "CIA": cia, "NIA": nia}
     bound: dict[str, ast.expr] = {
         name: ast.Constant(fields[name]) for name in row.fields if name in fields
     }
-    maker = _Maker(bits)
+    maker = _Maker(mode)
     body = maker.expand(row.meaning, bound)
-    condition, target = None, None
+    condition = target = ""
     if row.branches:
         body, condition, target = _split(body)
-    return Piece(tuple(body), condition, target, maker.names)
+    lines = [line for statement in body for line in ast.unparse(statement).split("\n")]
+    return Piece(tuple(lines), condition, target, maker.names)
 
 
-def _split(body: list[ast.stmt]) -> tuple[list[ast.stmt], ast.expr | None, ast.expr]:
-    """Take the branch off the end of a body."""
+def _split(body: list[ast.stmt]) -> tuple[list[ast.stmt], str, str]:
+    """Take the branch off the end of a body: condition and target."""
     match body:
         case [*before, ast.Assign([ast.Name("nip")], target)]:
-            return before, None, target
+            return before, "", ast.unparse(target)
         case [*before, ast.If(condition, [ast.Assign([ast.Name("nip")], target)], [])]:
-            return before, _bare(condition), target
+            return before, ast.unparse(_bare(condition)), ast.unparse(target)
     raise Untranslatable("a branch that does not end with the branch")
 
 
@@ -90,26 +112,44 @@ def _bare(condition: ast.expr) -> ast.expr:
     return condition
 
 
+def _assign(target: ast.expr, value: ast.expr) -> ast.Assign:
+    return ast.Assign([target], value, lineno=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A definition or a helper, parsed."""
+
+    body: list[ast.stmt]
+    parameters: list[str]
+    assigned_once: frozenset[str]
+    """Variables that keep what they first get."""
+
+
 @cache
-def _source(meaning: FunctionType) -> ast.FunctionDef:
-    """Parse a definition or a helper, without its docstring."""
+def _source(meaning: FunctionType) -> _Source:
     try:
         text = inspect.getsource(meaning)
     except OSError as exc:  # an installation without sources
         raise Untranslatable(meaning.__name__) from exc
     function = ast.parse(textwrap.dedent(text)).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    if ast.get_docstring(function) is not None:
-        function.body = function.body[1:]
-    return function
+    if not isinstance(function, ast.FunctionDef):
+        raise Untranslatable(f"{meaning.__name__} is no plain function")
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    stores = Counter(
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    once = frozenset(name for name, times in stores.items() if times == 1)
+    return _Source(body, [argument.arg for argument in function.args.args], once)
 
 
 class _Maker:
     """The state of one translation: names that were needed, variables that were made."""
 
-    def __init__(self, bits: int) -> None:
-        self.bits = bits
-        self.mask = (1 << bits) - 1
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
         self.names: dict[str, object] = {}
         self.pending: list[ast.stmt] = []
         """What must be computed before the statement that is being rewritten."""
@@ -124,7 +164,7 @@ class _Maker:
         if is_simple(value):
             return value
         name = self.fresh()
-        self.pending.append(ast.Assign([ast.Name(name, ast.Store())], value))
+        self.pending.append(_assign(ast.Name(name, ast.Store()), value))
         return ast.Name(name, ast.Load())
 
     def take_pending(self) -> list[ast.stmt]:
@@ -151,12 +191,7 @@ class _Specializer(ast.NodeTransformer):
         self.function = function
         self.bound = bound
         self.locals: dict[str, str] = {}
-        stores = [
-            node.id
-            for node in ast.walk(_source(function))
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        ]
-        self.assigned_once = {name for name in stores if stores.count(name) == 1}
+        self.assigned_once = _source(function).assigned_once
 
     def statements(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
         """Rewrite statements; one may become several, or none."""
@@ -196,8 +231,8 @@ class _Specializer(ast.NodeTransformer):
             if isinstance(value, ast.Constant) and target.id in self.assigned_once:
                 self.bound[target.id] = value
                 return []
-            return [ast.Assign([ast.Name(self._local(target.id), ast.Store())], value)]
-        return [ast.Assign([self.visit(target)], value)]
+            return [_assign(ast.Name(self._local(target.id), ast.Store()), value)]
+        return [_assign(self.visit(target), value)]
 
     def _local(self, name: str) -> str:
         if name not in self.locals:
@@ -208,7 +243,7 @@ class _Specializer(ast.NodeTransformer):
         given = [self.maker.computed(self.visit(arg)) for arg in args]
         before = self.maker.take_pending()
         return before + self.maker.expand(
-            helper, dict(zip(_parameters(helper), given, strict=True))
+            helper, dict(zip(_source(helper).parameters, given, strict=True))
         )
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -226,8 +261,8 @@ class _Specializer(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if not (isinstance(node.value, ast.Name) and node.value.id == "s"):
             return ast.Attribute(self.visit(node.value), node.attr, node.ctx)
-        if node.attr in ("mask", "bits"):
-            return ast.Constant(getattr(self.maker, node.attr))
+        if node.attr in Mode.__slots__:
+            return ast.Constant(getattr(self.maker.mode, node.attr))
         if node.attr in SCALARS or node.attr == "nip":
             return ast.Name(node.attr, node.ctx)
         if node.attr in APART:
@@ -238,7 +273,7 @@ class _Specializer(ast.NodeTransformer):
         index = self.visit(node.slice)
         match node.value:
             case ast.Attribute(ast.Name("s"), file) if file in FILES:
-                if not isinstance(index, ast.Constant):
+                if not isinstance(index, ast.Constant) or not isinstance(index.value, int):
                     raise Untranslatable(f"s.{file}[{ast.unparse(index)}]")
                 return ast.Name(f"{FILES[file]}{index.value}", node.ctx)
         return ast.Subscript(self.visit(node.value), index, node.ctx)
@@ -274,7 +309,7 @@ class _Specializer(ast.NodeTransformer):
                 pass
             case _:
                 raise Untranslatable(f"{helper.__name__} is no expression")
-        bound = dict(zip(_parameters(helper), map(self.maker.computed, given), strict=True))
+        bound = dict(zip(_source(helper).parameters, map(self.maker.computed, given), strict=True))
         result: ast.expr = _Specializer(self.maker, helper, bound).visit(value)
         return result
 
@@ -294,13 +329,15 @@ class _Specializer(ast.NodeTransformer):
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         test = self.visit(node.test)
         if isinstance(test, ast.Constant):
-            return self.visit(node.body if test.value else node.orelse)
+            chosen: ast.expr = self.visit(node.body if test.value else node.orelse)
+            return chosen
         return ast.IfExp(test, self.visit(node.body), self.visit(node.orelse))
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """Rewrite `and`, `or`: operands that are constant decide, or go."""
         stop = isinstance(node.op, ast.Or)
         kept: list[ast.expr] = []
+        value: ast.expr
         for operand in node.values:
             value = self.visit(operand)
             if isinstance(value, ast.Constant):
@@ -315,20 +352,16 @@ class _Specializer(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """Rewrite what lies inside, then do what can be done at once."""
-        return fold(super().generic_visit(_shallow(node)), self.maker.mask)
+        return fold(super().generic_visit(_shallow(node)), self.maker.mode.mask)
 
     def _global(self, name: str) -> FunctionType:
-        space = self.function.__globals__
-        if name in space:
-            return space[name]
-        return getattr(builtins, name)
+        found: FunctionType | None = self.function.__globals__.get(name, _BUILTINS.get(name))
+        if found is None:
+            raise Untranslatable(f"{self.function.__name__} knows no {name}")
+        return found
 
     def _is(self, name: str, mark: str) -> bool:
         return hasattr(self.function.__globals__.get(name), mark)
-
-
-def _parameters(function: FunctionType) -> list[str]:
-    return [argument.arg for argument in _source(function).args.args]
 
 
 def _shallow(node: ast.AST) -> ast.AST:

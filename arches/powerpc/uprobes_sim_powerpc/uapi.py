@@ -16,7 +16,7 @@ POWERPC64: Final = Uapi(
         " L:atime L:atime_nsec L:mtime L:mtime_nsec L:ctime L:ctime_nsec L L L"
     ),
     stat64=_STAT64,
-    sigaction=Layout("L:handler L:flags L:restorer Q:mask"),
+    sigaction=Layout("L:handler L:flags L:restorer"),
     o_directory=0o40000,
     o_nofollow=0o100000,
     o_largefile=0o200000,

@@ -4,7 +4,7 @@ from typing import Final
 
 from uprobes_sim.uapi import GENERIC, Layout, Uapi
 
-_SIGACTION: Final = Layout("L:handler L:flags L:restorer Q:mask")
+_SIGACTION: Final = Layout("L:handler L:flags L:restorer")
 
 X86_64: Final = Uapi(
     stat=Layout(

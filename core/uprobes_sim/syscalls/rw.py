@@ -128,7 +128,15 @@ def _read(k: Kernel, task: Task, fd: int, segments: Segments, pos: int | None = 
 
     def move(base: int, length: int, at: int | None) -> int:
         data = _now(task, file, lambda: file.read(length, at))
-        task.mm.write(base, data)
+        try:
+            task.mm.write(base, data)
+        except PageFault as fault:
+            done = max(fault.vaddr - base, 0)
+            if at is None and file.seekable:
+                file.pos -= len(data) - done
+            if not done:
+                raise
+            return done
         return len(data)
 
     if not any(length for _, length in segments):
@@ -140,11 +148,21 @@ def _write(k: Kernel, task: Task, fd: int, segments: Segments, pos: int | None =
     file = task.files.file(fd)
 
     def move(base: int, length: int, at: int | None) -> int:
-        return write_file(k, task, file, task.mm.read(base, length), at)
+        return write_file(k, task, file, _readable(task, base, length), at)
 
     if not any(length for _, length in segments) and not file.writable:
         raise KernelError(Errno.EBADF, "not open for writing")
     return _transfer(segments, pos, move)
+
+
+def _readable(task: Task, base: int, length: int) -> bytes:
+    """Read what comes before the first byte that cannot be read."""
+    try:
+        return task.mm.read(base, length)
+    except PageFault as fault:
+        if fault.vaddr <= base:
+            raise
+        return task.mm.read(base, fault.vaddr - base)
 
 
 def write_file(k: Kernel, task: Task, file: File, data: bytes, pos: int | None = None) -> int:

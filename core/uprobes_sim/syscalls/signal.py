@@ -26,6 +26,18 @@ class _How(IntEnum):
     SIG_SETMASK = 2
 
 
+def _get_sigset(k: Kernel, task: Task, vaddr: int) -> int:
+    """Read a `sigset_t`: an array of longs, signal 1 in the first whatever the byte order."""
+    words = range(_SIGSET_BYTES // k.word)
+    return sum(k.get_int(task, vaddr + i * k.word, k.word) << i * k.abi.bits for i in words)
+
+
+def _put_sigset(k: Kernel, task: Task, vaddr: int, sigset: int) -> None:
+    for i in range(_SIGSET_BYTES // k.word):
+        word = sigset >> i * k.abi.bits & (1 << k.abi.bits) - 1
+        k.put_int(task, vaddr + i * k.word, word, k.word)
+
+
 def _check_size(size: int) -> None:
     if size != _SIGSET_BYTES:
         raise KernelError(Errno.EINVAL, f"a signal set has {_SIGSET_BYTES} bytes")
@@ -34,16 +46,22 @@ def _check_size(size: int) -> None:
 @syscall()
 def sys_rt_sigaction(k: Kernel, task: Task, sig: Int, act: Ptr, oact: Ptr, size: ULong) -> int:
     _check_size(size)
-    new = k.get(task, act, k.uapi.sigaction) if act else None
+    layout = k.uapi.sigaction
+    mask_at = layout.size(k.abi.bits)
+    new = None
+    if act:
+        mask = _get_sigset(k, task, act + mask_at)
+        new = SigAction(**k.get(task, act, layout), mask=mask)
     if not 1 <= sig <= _NSIG or (new and sig in (Signal.SIGKILL, Signal.SIGSTOP)):
         raise KernelError(Errno.EINVAL, f"signal {sig}")
     signal = cast(Signal, sig)  # or a real-time signal, which has no name
     old = task.sigaction(signal)
     if new is not None:
-        task.sigactions[signal] = SigAction(**new)
+        task.sigactions[signal] = new
     if oact:
-        values = {name: getattr(old, name) for name in ("handler", "flags", "mask", "restorer")}
-        k.put(task, oact, k.uapi.sigaction, **values)
+        values = {"handler": old.handler, "flags": old.flags, "restorer": old.restorer}
+        k.put(task, oact, layout, **values)
+        _put_sigset(k, task, oact + mask_at, old.mask)
     return 0
 
 
@@ -52,7 +70,7 @@ def sys_rt_sigprocmask(k: Kernel, task: Task, how: Int, new: Ptr, old: Ptr, size
     _check_size(size)
     before = task.blocked
     if new:
-        mask = k.get_int(task, new, _SIGSET_BYTES) & ~_UNBLOCKABLE
+        mask = _get_sigset(k, task, new) & ~_UNBLOCKABLE
         match how:
             case _How.SIG_BLOCK:
                 task.blocked |= mask
@@ -63,7 +81,7 @@ def sys_rt_sigprocmask(k: Kernel, task: Task, how: Int, new: Ptr, old: Ptr, size
             case _:
                 raise KernelError(Errno.EINVAL, f"how {how}")
     if old:
-        k.put_int(task, old, before, _SIGSET_BYTES)
+        _put_sigset(k, task, old, before)
     return 0
 
 
@@ -71,7 +89,7 @@ def sys_rt_sigprocmask(k: Kernel, task: Task, how: Int, new: Ptr, old: Ptr, size
 def sys_rt_sigpending(k: Kernel, task: Task, out: Ptr, size: ULong) -> int:
     _check_size(size)
     waiting = {info.signal for info in task.pending}
-    k.put_int(task, out, sum(1 << signal - 1 for signal in waiting), _SIGSET_BYTES)
+    _put_sigset(k, task, out, sum(1 << signal - 1 for signal in waiting))
     return 0
 
 

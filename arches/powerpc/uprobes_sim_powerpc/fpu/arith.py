@@ -12,6 +12,7 @@ from uprobes_sim_powerpc.fpu.number import (
     DOWN,
     INFINITY,
     MAGNITUDE,
+    QUIET,
     SIGN,
     Precision,
     Result,
@@ -185,11 +186,10 @@ def maximum(a: int, b: int) -> Result:
 
 
 def _choose(a: int, b: int, *, wanted: int) -> Result:
-    events = signaling(a, b)
-    if events:
-        return (a if signaling(a) else b) | 1 << 51, VXSNAN
+    if is_nan(a) and (is_nan(b) or signaling(a)):
+        return a | QUIET, signaling(a, b)
     if is_nan(a):
         return b, 0
     if is_nan(b):
-        return a, 0
+        return (b | QUIET, VXSNAN) if signaling(b) else (a, 0)
     return a if ordinal(a) * wanted >= ordinal(b) * wanted else b, 0

@@ -98,3 +98,8 @@ def compare(a: int, b: int, *, ordered: bool = False) -> Result:
     if a == b or not (a | b) & MAGNITUDE:
         return EQ, 0
     return LT if ordinal(a) < ordinal(b) else GT, 0
+
+
+def quieted(x: int) -> Result:
+    """Make a signaling NaN quiet, and let all else pass."""
+    return pick_nan(x) if is_nan(x) else (x, 0)

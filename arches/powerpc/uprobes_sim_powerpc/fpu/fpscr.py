@@ -48,6 +48,11 @@ POSITIVE: Final = 0x04 << 12
 NEGATIVE: Final = 0x08 << 12
 """FPRF of ordinary numbers."""
 
+_DENORMAL: Final = 0x10 << 12
+_SIGN: Final = 1 << 63
+_LEAST_SINGLE: Final = 897 << 52
+"""The smallest normal single, as a double."""
+
 _FRACTION: Final = (1 << 52) - 1
 _EXPONENT: Final = 0x7FF
 
@@ -87,6 +92,15 @@ def deliver(s: PtRegs, result: tuple[int, int]) -> int:
     value, events = result
     status = s.fpscr & ~_PER_OPERATION | events & (FR | FI) | fprf(value)
     s.fpscr = happened(status, events)
+    return value
+
+
+@leaf
+def deliver_single(s: PtRegs, result: tuple[int, int]) -> int:
+    """Record a scalar result as `deliver` does, but classify it as the single that it becomes."""
+    value = deliver(s, result)
+    if 0 < value & ~_SIGN < _LEAST_SINGLE:
+        s.fpscr |= _DENORMAL
     return value
 
 

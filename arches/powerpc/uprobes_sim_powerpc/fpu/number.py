@@ -4,6 +4,7 @@ A finite double is `mantissa * 2**exponent` in integers, so that every intermedi
 result is exact and one rounding is left.
 """
 
+from struct import Struct
 from typing import Final, NamedTuple
 
 from uprobes_sim_powerpc.fpu.fpscr import FI, FR, OX, UX, VXSNAN, XX
@@ -159,3 +160,19 @@ def narrow(x: int) -> int:
     if exponent < 874:
         return x >> 32 & 0x80000000
     return x >> 32 & 0x80000000 | (x & FRACTION | HIDDEN) >> 29 + 897 - exponent
+
+
+_PATTERN: Final = Struct("<Q")
+_DOUBLE: Final = Struct("<d")
+
+
+def number(x: int) -> float:
+    """Read a pattern as a number of the host."""
+    value: float = _DOUBLE.unpack(_PATTERN.pack(x))[0]
+    return value
+
+
+def bits(value: float) -> int:
+    """Give the pattern of a number of the host."""
+    pattern: int = _PATTERN.unpack(_DOUBLE.pack(value))[0]
+    return pattern

@@ -9,14 +9,16 @@ from uprobes_sim_powerpc.regs import PtRegs
 def carry(s: PtRegs, a: int, b: int, r: int) -> None:
     """Set CA and CA32; *r* is the unreduced sum of *a*, *b* and perhaps a carry."""
     s.ca = r >> s.bits
-    s.ca32 = (r ^ a ^ b) >> 32 & 1
+    if s.isa_300:
+        s.ca32 = (r ^ a ^ b) >> 32 & 1
 
 
 @inline
 def overflow(s: PtRegs, a: int, b: int, r: int) -> None:
     """Set OV, OV32 and SO for *r*, the sum of *a*, *b* and perhaps a carry."""
     s.ov = ((a ^ r) & (b ^ r)) >> s.bits - 1 & 1
-    s.ov32 = ((a ^ r) & (b ^ r)) >> 31 & 1
+    if s.isa_300:
+        s.ov32 = ((a ^ r) & (b ^ r)) >> 31 & 1
     s.so = s.so | s.ov
 
 
@@ -24,7 +26,8 @@ def overflow(s: PtRegs, a: int, b: int, r: int) -> None:
 def overflows(s: PtRegs, ov: int) -> None:
     """Set OV and OV32 alike, and SO."""
     s.ov = ov
-    s.ov32 = ov
+    if s.isa_300:
+        s.ov32 = ov
     s.so = s.so | ov
 
 

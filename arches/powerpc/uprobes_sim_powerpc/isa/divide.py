@@ -69,7 +69,7 @@ def divdu(s: PtRegs, RT: int, RA: int, RB: int, OE: int, Rc: int) -> None:
 def divwe(s: PtRegs, RT: int, RA: int, RB: int, OE: int, Rc: int) -> None:
     a, b = sext32(s.gpr[RA]) << 32, sext32(s.gpr[RB])
     q = quotient(a, b) if b else 0x80000000
-    r = q & M32 if -0x80000000 <= q < 0x80000000 else 0
+    r = q & s.mask if -0x80000000 <= q < 0x80000000 else 0
     s.gpr[RT] = r
     if OE:
         overflows(s, int(not -0x80000000 <= q < 0x80000000))

@@ -88,6 +88,8 @@ FIELDS: Final[dict[str, Field]] = {
     "sh": lambda insn: insn >> 11 & 31 | insn << 4 & 32,  # 64-bit forms, split
     "mb": lambda insn: insn >> 6 & 31 | insn & 32,
     "SHB": unsigned(6, 4),  # vsldoi
+    "ST": unsigned(15, 1),  # vshasigmaw
+    "SIX": unsigned(11, 4),
     "SHW": unsigned(8, 2),  # xxsldwi
     "DM": unsigned(8, 2),
     # switches
@@ -113,7 +115,6 @@ FIELDS: Final[dict[str, Field]] = {
     "U": unsigned(12, 4),
     "RM": unsigned(11, 2),
     "DRM": unsigned(11, 3),
-    "R16": unsigned(16, 1),  # xsrqpi
     "DCMX": unsigned(16, 7),
 }
 """Each field by its name; a name of our own has a comment."""

@@ -153,7 +153,8 @@ def srd(s: PtRegs, RA: int, RS: int, RB: int, Rc: int) -> None:
 def lost(s: PtRegs, a: int, n: int) -> None:
     """Set CA and CA32: *a* is negative and loses ones when shifted right by *n*."""
     s.ca = 1 if a < 0 and a & (1 << n) - 1 else 0
-    s.ca32 = s.ca
+    if s.isa_300:
+        s.ca32 = s.ca
 
 
 @insn("sraw[.]", X(31, 792), kernel="COMPUTE")

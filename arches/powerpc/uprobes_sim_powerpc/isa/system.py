@@ -37,8 +37,9 @@ def set_xer(s: PtRegs, value: int) -> None:
     s.so = value >> 31 & 1
     s.ov = value >> 30 & 1
     s.ca = value >> 29 & 1
-    s.ov32 = value >> 19 & 1
-    s.ca32 = value >> 18 & 1
+    if s.isa_300:
+        s.ov32 = value >> 19 & 1
+        s.ca32 = value >> 18 & 1
     s.xer_rest = value & 0x1FF3FFFF
 
 

@@ -1,0 +1,50 @@
+"""Rows of the version table that only x86 asks for."""
+
+from typing import Final
+
+from uprobes_sim.version import Behaviour
+
+BEHAVIOURS: Final = (
+    Behaviour(
+        "x86_two_byte_refused",
+        (3, 5),
+        (4, 1),
+        "the table of two-byte opcodes is looked at: syscall, sysenter and ud2 are ENOTSUPP",
+        "good_2byte_insns of older trees (the release from memory)",
+    ),
+    Behaviour(
+        "x86_branches_emulated",
+        (3, 16),
+        None,
+        "jmp, jcc, call and nop are emulated; before, only nop is skipped",
+        "arch/x86/kernel/uprobes.c, branch_xol_ops (the release from memory)",
+    ),
+    Behaviour(
+        "x86_push_emulated",
+        (4, 16),
+        None,
+        "push of a register is emulated",
+        "arch/x86/kernel/uprobes.c, push_xol_ops (the release from memory)",
+    ),
+    Behaviour(
+        "x86_masking_refused",
+        (4, 18),
+        None,
+        "mov to %ss, and what is taken for pop %ss, are ENOTSUPP",
+        "arch/x86/kernel/uprobes.c, insn_masking_exception (the release from memory)",
+    ),
+    Behaviour(
+        "x86_word_nop_accepted",
+        (6, 3),
+        None,
+        "66 90 is a no-op; before, it was refused as a 16-bit branch",
+        "uprobes/x86: Allow to probe a NOP instruction with 0x66 prefix (the release from memory)",
+    ),
+    Behaviour(
+        "x86_long_nops_emulated",
+        (6, 18),
+        None,
+        "the kernel's own no-ops of up to eight bytes are emulated",
+        "live 6.18 kernel",
+    ),
+)

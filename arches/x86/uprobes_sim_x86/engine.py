@@ -1,0 +1,288 @@
+"""x86 as a guest of the Unicorn engine."""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from unicorn import Uc
+from unicorn import unicorn_const as uc_const
+from unicorn import x86_const as x86
+
+from uprobes_sim.arch import Abi
+from uprobes_sim.cpu import Exit, Stop
+from uprobes_sim.errors import EngineError
+from uprobes_sim.insn_text import capstone_text
+from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
+from uprobes_sim.signals import SiCode, SigInfo, Signal
+from uprobes_sim.unicorn_cpu import STEPPED, Block, UnicornCpu
+from uprobes_sim.units import PAGE_SIZE, Vaddr
+
+from uprobes_sim_x86.info import INFO
+from uprobes_sim_x86.insn import MAX_INSN_SIZE, Insn, Undecodable, decode
+from uprobes_sim_x86.regs import EXTENDED, GENERAL, X86_EFLAGS_TF, PtRegs
+
+_SYSCALL: Final = -2
+"""Number that this module gives to the syscall instruction."""
+
+_MSR_EFER, _MSR_STAR = 0xC000_0080, 0xC000_0081
+_MSR_BASES: Final = {"fs_base": 0xC000_0100, "gs_base": 0xC000_0101}
+_EFER: Final = {64: 0x501, 32: 0x001}
+"""System call extensions; for 64 bits, long mode enabled and active."""
+_USER_SELECTORS: Final = {64: 0x23, 32: 0x1B}
+"""Selectors that sysret counts user code and stack from (IA32_STAR 63:48)."""
+_BOOT_AT: Final = 0x1000
+
+_REGISTERS: Final = {
+    64: (
+        *(getattr(x86, f"UC_X86_REG_R{name.upper()}") for name in (*GENERAL, "ip")),
+        x86.UC_X86_REG_EFLAGS,
+        *(getattr(x86, f"UC_X86_REG_{name.upper()}") for name in EXTENDED),
+        x86.UC_X86_REG_FS_BASE,
+        x86.UC_X86_REG_GS_BASE,
+    ),
+    32: (
+        *(getattr(x86, f"UC_X86_REG_E{name.upper()}") for name in (*GENERAL, "ip")),
+        x86.UC_X86_REG_EFLAGS,
+    ),
+}
+_VECTORS: Final = {64: 16, 32: 8}
+
+_FAULTS: Final = {
+    0: SigInfo(Signal.SIGFPE, SiCode.FPE_INTDIV),
+    16: SigInfo(Signal.SIGFPE, 0),
+    19: SigInfo(Signal.SIGFPE, 0),
+}
+"""Signals of exceptions by vector; any other is SIGSEGV without an address."""
+_ILL_ILLOPN: Final = 2
+_GENERAL_PROTECTION: Final = 13
+_PAGE_FAULT: Final = 14
+
+_GDT_ENTRY: Final = 3
+"""Bits of a selector below the number of its entry."""
+
+
+def new_cpu(abi: Abi) -> UnicornCpu:
+    """Make an engine for tasks of *abi*."""
+    return UnicornCpu(X86Guest(abi.bits))
+
+
+class X86Guest:
+    """What the engine must know of x86 (`uprobes_sim.unicorn_cpu.Guest`).
+
+    Nehalem: the newest processor that offers no VEX-encoded instruction.
+    """
+
+    arch = uc_const.UC_ARCH_X86
+    cpu_model = x86.UC_CPU_X86_NEHALEM
+    sticky = frozenset({0, 8, 10, 11, 12, 13})
+
+    def __init__(self, bits: Literal[32, 64]) -> None:
+        """Serve 64-bit or 32-bit tasks."""
+        self._bits = bits
+        self._info = INFO[Abi(bits, "little")]
+        self._bases: dict[str, int] = {}
+        self._time = 0
+        self.mode = uc_const.UC_MODE_64 if bits == 64 else uc_const.UC_MODE_32
+        self.registers = _REGISTERS[bits]
+        first = x86.UC_X86_REG_XMM0
+        self.preserved = (
+            *range(first, first + _VECTORS[bits]),
+            *range(x86.UC_X86_REG_FP0, x86.UC_X86_REG_FP7 + 1),
+            x86.UC_X86_REG_FPCW,
+            x86.UC_X86_REG_FPSW,
+            x86.UC_X86_REG_FPTAG,
+            x86.UC_X86_REG_MXCSR,
+        )
+
+    def boot(self, uc: Uc) -> None:
+        """Return to user mode from a system call that nobody has made: sysret needs no GDT."""
+        uc.mem_map(_BOOT_AT, PAGE_SIZE)
+        sysret = b"\x48\x0f\x07" if self._bits == 64 else b"\x0f\x07"
+        uc.mem_write(_BOOT_AT, sysret)
+        uc.reg_write(x86.UC_X86_REG_MSR, (_MSR_EFER, _EFER[self._bits]))
+        uc.reg_write(x86.UC_X86_REG_MSR, (_MSR_STAR, _USER_SELECTORS[self._bits] << 48))
+        user = _BOOT_AT + len(sysret)
+        uc.reg_write(self.registers[GENERAL.index("cx")], user)
+        uc.reg_write(x86.UC_X86_REG_R11, 0x202)
+        uc.emu_start(_BOOT_AT, user)
+        uc.mem_unmap(_BOOT_AT, PAGE_SIZE)
+
+    def attach(self, uc: Uc, interrupt: Callable[[int], None]) -> None:
+        """Hook syscall, which Unicorn would skip."""
+        if self._bits == 64:
+
+            def on_syscall(uc: Uc, data: object) -> None:
+                interrupt(_SYSCALL)
+
+            uc.hook_add(uc_const.UC_HOOK_INSN, on_syscall, None, 1, 0, x86.UC_X86_INS_SYSCALL)
+
+    def enter(self, uc: Uc, regs: PtRegs) -> None:
+        """Store the segment bases of a 32-bit task, which no register of Unicorn reaches."""
+        if self._bits == 32:
+            for name, msr in _MSR_BASES.items():
+                uc.reg_write(x86.UC_X86_REG_MSR, (msr, regs.get(name)))
+
+    def set_step(self, regs: PtRegs, on: bool) -> bool:  # noqa: FBT001
+        """Set or clear TF; answer what it was."""
+        was = bool(regs.flags & X86_EFLAGS_TF)
+        regs.flags = regs.flags | X86_EFLAGS_TF if on else regs.flags & ~X86_EFLAGS_TF
+        return was
+
+    # --- exceptions -----------------------------------------------------------
+
+    def interrupt(self, regs: PtRegs, number: int) -> Exit:
+        """Name an exception by its vector."""
+        if number in (1, STEPPED):
+            info = SigInfo(Signal.SIGTRAP, SiCode.TRAP_TRACE, regs.ip)
+            return Exit(Stop.SINGLE_STEP, info, 1)
+        if number == 3:
+            return Exit(Stop.BREAKPOINT, SigInfo(Signal.SIGTRAP, SiCode.SI_KERNEL), 3)
+        if number == _SYSCALL or (number == 0x80 and self._bits == 32):
+            return self._syscall(regs)
+        fault = _FAULTS.get(number, SigInfo(Signal.SIGSEGV))
+        if number in _FAULTS:
+            fault = SigInfo(fault.signal, fault.code, regs.ip)
+        return Exit(Stop.FAULT, fault, number)
+
+    def _syscall(self, regs: PtRegs) -> Exit:
+        regs.orig_ax = regs.ax
+        if self._bits == 64:
+            regs.set("cx", regs.ip)
+            regs.set("r11", regs.flags)
+        return Exit(Stop.SYSCALL)
+
+    def illegal(self, regs: PtRegs) -> Exit:
+        """Name #UD."""
+        return Exit(Stop.FAULT, SigInfo(Signal.SIGILL, _ILL_ILLOPN, regs.ip), 6)
+
+    def segfault(self, regs: PtRegs, fault: PageFault, mm: Mm) -> Exit:
+        """Name #PF, or #GP where the address is not canonical."""
+        if not fault.vaddr >> 47 == 0 and not fault.vaddr >> 47 == 0x1FFFF:
+            return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
+        if not fault.mapped:
+            info = SigInfo(Signal.SIGSEGV, SiCode.SEGV_MAPERR, fault.vaddr)
+        elif _may(mm, fault):
+            info = SigInfo(Signal.SIGBUS, SiCode.BUS_ADRERR, fault.vaddr)
+        else:
+            info = SigInfo(Signal.SIGSEGV, SiCode.SEGV_ACCERR, fault.vaddr)
+        return Exit(Stop.FAULT, info, _PAGE_FAULT)
+
+    # --- code -----------------------------------------------------------------
+
+    def inspect(self, code: bytes, vaddr: int) -> Block:
+        """Find the instructions of a block, and the first that Unicorn must not execute."""
+        starts, at = list[int](), 0
+        while at < len(code):
+            starts.append(vaddr + at)
+            try:
+                insn = decode(code[at:].ljust(MAX_INSN_SIZE, b"\0"), self._bits, as_processor=True)
+            except Undecodable:
+                insn = _vector_at(code[at:], self._bits)
+                if insn is None:
+                    break  # #UD, or a block that ends inside an instruction
+            if _is_special(insn):
+                return Block(tuple(starts), vaddr + at)
+            at += insn.length
+        return Block(tuple(starts))
+
+    def special(self, regs: PtRegs, mm: Mm) -> Exit | None:
+        """Execute what Unicorn does not, or does otherwise at each run."""
+        code = _fetch(mm, regs.ip)
+        insn = _vector_at(code, self._bits) or decode(code, self._bits, as_processor=True)
+        match insn.opcode:
+            case _ if insn.vex:
+                raise self._lacking(code, regs, "no AVX, AVX-512 or XOP in Unicorn")
+            case b"\x0f\x31":
+                self._read_time(regs)
+            case b"\x0f\x01" if insn.modrm == 0xF9:
+                self._read_time(regs)
+                regs.set("cx", 0)
+            case b"\x8e" if self._bits == 32 and insn.modrm is not None and insn.modrm >> 6 == 3:
+                self._load_segment(regs, insn, code)
+            case b"\xcd":
+                return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
+            case _:
+                raise self._lacking(code, regs, "the engine does not know this instruction")
+        regs.ip = Vaddr(regs.ip + insn.length)
+        return None
+
+    def _read_time(self, regs: PtRegs) -> None:
+        """Answer rdtsc: the number of times that it was asked, in thousands."""
+        self._time += 1000
+        regs.set("ax", self._time & 0xFFFF_FFFF)
+        regs.set("dx", self._time >> 32)
+
+    def _load_segment(self, regs: PtRegs, insn: Insn, code: bytes) -> None:
+        """Load fs or gs of a 32-bit task from an entry of set_thread_area."""
+        assert insn.modrm is not None
+        selector = regs.get(GENERAL[insn.modrm & 7]) & 0xFFFF
+        name = {4: "fs_base", 5: "gs_base"}.get(insn.reg)
+        if name is not None:
+            regs.set(name, regs.tls.get(selector >> _GDT_ENTRY, 0))
+        elif insn.reg not in (0, 3):
+            raise self._lacking(code, regs, "segments are not simulated")
+
+    def _lacking(self, code: bytes, regs: PtRegs, why: str) -> EngineError:
+        try:
+            length = decode(code, self._bits).length
+        except Undecodable:
+            length = len(code)
+        text = capstone_text(self._info.capstone, code, regs.ip)
+        return EngineError(f"{code[:length].hex(' ')} at {regs.ip:#x}, {text}: {why}")
+
+
+_FAR: Final = frozenset({0x9A, 0xEA, 0xCA, 0xCB, 0xCF})
+_SEGMENTS: Final = frozenset({0x07, 0x17, 0x1F, 0x8E})
+_TWO_BYTE: Final = frozenset({0x31, 0x34, 0xA1, 0xA9, 0xB2, 0xB4, 0xB5})
+"""rdtsc, sysenter, pop fs, pop gs, lss, lfs, lgs."""
+
+
+def _is_special(insn: Insn) -> bool:
+    """Tell whether the engine must not be given this instruction."""
+    opcode = insn.opcode[0]
+    if insn.vex:
+        return True
+    if opcode == 0x0F:
+        second = insn.opcode[1]
+        if second == 0x05:
+            return insn.bits == 32
+        return second in _TWO_BYTE or (second == 0x01 and insn.modrm == 0xF9)
+    if opcode in (0xC4, 0xC5):
+        return insn.bits == 32
+    if opcode == 0xCD:
+        return insn.immediate not in (3, *((-0x80,) if insn.bits == 32 else ()))
+    if opcode == 0xFF:
+        return insn.reg in (3, 5)
+    return opcode in _FAR or (opcode in _SEGMENTS and (opcode == 0x8E or insn.bits == 32))
+
+
+def _vector_at(code: bytes, bits: Literal[32, 64]) -> Insn | None:
+    """Recognise a vector prefix, also of an instruction that the kernel's tables lack."""
+    at = 0
+    while at < len(code) and code[at] in (0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E):
+        at += 1
+    rest = code[at : at + 2]
+    if len(rest) < 2 or rest[0] not in (0xC4, 0xC5, 0x62, 0x8F):
+        return None
+    if rest[0] == 0x8F and not rest[1] & 0x38:
+        return None
+    if bits == 32 and rest[1] & 0xC0 != 0xC0:
+        return None
+    return Insn(code, bits, opcode=b"\0", vex=rest, length=len(code))
+
+
+def _fetch(mm: Mm, ip: int) -> bytes:
+    """Read an instruction, as much as there is of it."""
+    code = b""
+    for at in range(MAX_INSN_SIZE):
+        try:
+            code += mm.read(ip + at, 1)
+        except PageFault:
+            break
+    return code
+
+
+def _may(mm: Mm, fault: PageFault) -> bool:
+    """Tell whether the mapping allows the access that has failed all the same."""
+    vma = mm.find_vma(fault.vaddr)
+    right = VmFlags.READ | VmFlags.EXEC if fault.access is Access.READ else fault.access.value
+    return vma is not None and bool(vma.flags & right)

@@ -1,0 +1,552 @@
+"""An engine over Unicorn, for any architecture that Unicorn has.
+
+Unicorn's memory is the frames themselves: the slabs they lie in are its physical
+memory, and its TLB asks `mm.fault` where a virtual page is. Nothing is copied,
+and what a page may do is decided in one place. Code is looked at by the
+architecture (`Guest.inspect`) before a block of it is executed for the first
+time, so that an instruction which Unicorn gets wrong never runs.
+
+Tried with Unicorn 2.1.4: `until` and `count` of emu_start are not obeyed inside a
+block that is translated already; a jump to `until` ends the run without a word,
+so it is 0, where no program has code.
+"""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final, Protocol
+
+from unicorn import Uc, UcError
+from unicorn import unicorn_const as uc_const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from uprobes_sim.arch import Regs
+from uprobes_sim.cpu import Exit, Stop
+from uprobes_sim.errors import EngineError
+from uprobes_sim.memory import Access, Frame, Mm, PageFault, VmFlags
+from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
+
+_ACCESS: Final = {
+    uc_const.UC_MEM_READ: Access.READ,
+    uc_const.UC_MEM_WRITE: Access.WRITE,
+    uc_const.UC_MEM_FETCH: Access.EXEC,
+}
+_UNLIMITED: Final = (1 << 64) - 1
+
+_BLOCK_CALLBACK: Final = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
+)
+
+
+class RegisterFile:
+    """Registers of a task, laid out for Unicorn to load and store all at once."""
+
+    __slots__ = ("context", "engine", "pointers", "values")
+
+    def __init__(self, count: int) -> None:
+        """Make *count* registers of up to 64 bits, all 0."""
+        self.values: ctypes.Array[ctypes.c_uint64] = (ctypes.c_uint64 * count)()
+        start = ctypes.addressof(self.values)
+        self.pointers = (ctypes.c_void_p * count)(*range(start, start + 8 * count, 8))
+        self.context: object = None
+        """What Unicorn knows of the task beyond these while another one runs."""
+        self.engine: UnicornCpu | None = None
+        """The engine that holds the rest: floating point and vectors."""
+
+    def read(self, register: int) -> int:
+        """Read a register of the rest, by Unicorn's id; 0 before the task has run."""
+        return self.engine.read(self, register) if self.engine else 0
+
+    def write(self, register: int, value: int) -> None:
+        """Write a register of the rest, of a task that has run."""
+        assert self.engine is not None, "the task has not run yet"
+        self.engine.write(self, register, value)
+
+
+class UnicornRegs(Regs, Protocol):
+    """Registers of an architecture that runs on this engine."""
+
+    file: RegisterFile
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Code that is executed from its start to its end, unless something happens."""
+
+    starts: tuple[int, ...]
+    """Addresses of its instructions."""
+    special: int | None = None
+    """Address of the first one that the architecture wants to do itself."""
+
+
+class Guest(Protocol):
+    """What the engine asks an architecture. *regs* are loaded and exact in each call."""
+
+    arch: int
+    """UC_ARCH_*."""
+    mode: int
+    """UC_MODE_*."""
+    cpu_model: int | None
+    """UC_CPU_*; None: Unicorn's default."""
+    registers: tuple[int, ...]
+    """UC_*_REG_* of `RegisterFile.values`, in its order."""
+
+    sticky: frozenset[int]
+    """Interrupts after which Unicorn takes the next one for a fault while it handles this."""
+    preserved: tuple[int, ...]
+    """UC_*_REG_* of what else a task has: floating point and vectors."""
+
+    def boot(self, uc: Uc) -> None:
+        """Bring a new processor to user mode. It has no memory yet."""
+        ...
+
+    def attach(self, uc: Uc, interrupt: Callable[[int], None]) -> None:
+        """Set further hooks. Those that leave user mode call *interrupt*, then `interrupt` is."""
+        ...
+
+    def enter(self, uc: Uc, regs: Any) -> None:  # noqa: ANN401  the guest's own registers
+        """Store what does not go with `registers`, before a run."""
+        ...
+
+    def set_step(self, regs: Any, on: bool) -> bool | None:  # noqa: ANN401, FBT001
+        """Set or clear the step bit; answer what it was, None where there is no such bit."""
+        ...
+
+    def inspect(self, code: bytes, vaddr: int) -> Block:
+        """Look at *code*, which lies at *vaddr*, before it is executed."""
+        ...
+
+    def special(self, regs: Any, mm: Mm) -> Exit | None:  # noqa: ANN401
+        """Execute the special instruction at `regs.ip`; None: the program goes on.
+
+        Raises:
+            EngineError: nobody can.
+        """
+        ...
+
+    def interrupt(self, regs: Any, number: int) -> Exit:  # noqa: ANN401
+        """Name the exception that Unicorn knows by *number*."""
+        ...
+
+    def illegal(self, regs: Any) -> Exit:  # noqa: ANN401
+        """Name the exception of an instruction that does not exist."""
+        ...
+
+    def segfault(self, regs: Any, fault: PageFault, mm: Mm) -> Exit:  # noqa: ANN401
+        """Name the exception of an access that `mm` refuses."""
+        ...
+
+
+class _Pause(Enum):
+    """Why the engine itself has stopped Unicorn, in front of a block."""
+
+    BUDGET = auto()
+    SPECIAL = auto()
+
+
+class UnicornCpu:
+    """`Cpu` by Unicorn. Vector and floating-point registers stay inside it.
+
+    Each iteration of a repeated string instruction counts as an instruction, as
+    it does for a single step.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        """Make an engine for programs of *guest*."""
+        self.insns = 0
+        self._guest = guest
+        self._memory = _Memory()
+        self._uc = _new_uc(guest, self._memory)
+        self._pristine = self._uc.context_save()
+        self._count = len(guest.registers)
+        self._ids = (ctypes.c_int * self._count)(*guest.registers)
+        self._file: RegisterFile | None = None
+        self._limit = 0
+        self._last: tuple[int, int] = (0, 0)
+        self._lengths: dict[tuple[int, int], int] = {}
+        """Instructions in each block that may run as it is, by address and size."""
+        self._blocks: dict[tuple[int, int], Block] = {}
+        self._pause: _Pause | None = None
+        self._interrupt: int | None = None
+        self._error: Exception | None = None
+        self._uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
+        self._block_callback = _BLOCK_CALLBACK(self._on_block)
+        _hook(self._uc, uc_const.UC_HOOK_BLOCK, self._block_callback)
+        guest.attach(self._uc, self._leave)
+
+    # --- the Cpu ------------------------------------------------------------
+
+    def run(self, regs: UnicornRegs, mm: Mm, budget: int) -> Exit:
+        """Execute until something happens, or *budget* instructions (`Cpu.run`)."""
+        self._enter(regs, mm)
+        self._limit = self.insns + budget
+        while self.insns < self._limit:
+            found = self._emulate(regs) or self._resume(regs)
+            if found is not None:
+                return found
+        return Exit(Stop.BUDGET)
+
+    def step(self, regs: UnicornRegs, mm: Mm) -> Exit:
+        """Execute one instruction (`Cpu.step`)."""
+        was = self._guest.set_step(regs, on=True)
+        if was is None:
+            found = self.run(regs, mm, 1)
+            return Exit(Stop.SINGLE_STEP) if found.stop is Stop.BUDGET else found
+        found = self.run(regs, mm, 2)
+        if not was:
+            self._guest.set_step(regs, on=False)
+        return found
+
+    def read(self, file: RegisterFile, register: int) -> int:
+        """Read a register that is not in `RegisterFile.values`, by Unicorn's id."""
+        value: int = self._holder(file).reg_read(register)
+        return value
+
+    def write(self, file: RegisterFile, register: int, value: int) -> None:
+        """Write a register that is not in `RegisterFile.values`, by Unicorn's id."""
+        self._holder(file).reg_write(register, value)
+
+    def _holder(self, file: RegisterFile) -> Any:  # noqa: ANN401  Uc or its context
+        return self._uc if file is self._file else file.context
+
+    # --- one run of Unicorn -------------------------------------------------
+
+    def _enter(self, regs: UnicornRegs, mm: Mm) -> None:
+        """Make *regs* and *mm* the ones that Unicorn works on."""
+        if self._file is not regs.file:
+            if self._file is not None:
+                self._file.context = self._uc.context_save()
+            self._uc.context_restore(regs.file.context or self._pristine)
+            self._file, regs.file.engine = regs.file, self
+        if self._memory.mm is not mm:
+            self._memory.mm = mm
+            self._uc.ctl_flush_tb()
+            self._forget(0, _UNLIMITED)
+            mm.notifiers.append(lambda low, high: self._on_change(mm, low, high))
+        self._guest.enter(self._uc, regs)
+
+    def _emulate(self, regs: UnicornRegs, count: int = 0) -> Exit | None:
+        """Let Unicorn run; None: the engine has paused it, or *count* is reached."""
+        file = regs.file
+        self._pause = self._interrupt = self._error = None
+        self._memory.fault = None
+        self._memory.flush(self._uc)
+        _check(uclib.uc_reg_write_batch(self._uc._uch, self._ids, file.pointers, self._count))
+        illegal = False
+        try:
+            self._uc.emu_start(regs.ip, 0, count=count)
+        except UcError as exc:
+            illegal = exc.errno == uc_const.UC_ERR_INSN_INVALID
+            if not illegal and self._memory.fault is None:
+                raise EngineError(f"Unicorn at {self._last[0]:#x}: {exc}") from exc
+        _check(uclib.uc_reg_read_batch(self._uc._uch, self._ids, file.pointers, self._count))
+        if self._error is not None:
+            raise self._error
+        return self._what_happened(regs, illegal=illegal)
+
+    def _what_happened(self, regs: UnicornRegs, *, illegal: bool) -> Exit | None:
+        found, fault = None, self._memory.fault
+        if illegal:
+            found = self._guest.illegal(regs)
+        elif fault is not None:
+            exact = _Replica(self._guest, self._memory).locate(regs, fault)
+            found = self._guest.segfault(regs, exact, self._mm)
+        elif self._interrupt is not None:
+            found = self._guest.interrupt(regs, self._interrupt)
+            if self._interrupt in self._guest.sticky:
+                self._calm()
+        elif self._pause is None and not regs.ip:
+            found = self._guest.segfault(regs, PageFault(0, Access.EXEC, mapped=False), self._mm)
+        if found is not None and found.stop is Stop.FAULT:
+            block = self._blocks.get(self._last)
+            if block is not None:
+                self.insns -= sum(start >= regs.ip for start in block.starts)
+        return found
+
+    def _calm(self) -> None:
+        """Make Unicorn forget that it is about to handle an interrupt."""
+        kept = [(register, self._uc.reg_read(register)) for register in self._guest.preserved]
+        self._uc.context_restore(self._pristine)
+        for register, value in kept:
+            self._uc.reg_write(register, value)
+
+    def _resume(self, regs: UnicornRegs) -> Exit | None:
+        """Go on after a pause: instruction by instruction to what it was for."""
+        block = self._blocks[self._last]
+        if self._pause is _Pause.BUDGET:
+            ends = self._limit - self.insns
+        else:
+            assert block.special is not None
+            ends = min(block.starts.index(block.special), self._limit - self.insns)
+        found = None
+        for _ in range(ends):
+            found = self._emulate_one(regs)
+            if found is not None:
+                return found
+        if self._pause is _Pause.SPECIAL and self.insns < self._limit and regs.ip == block.special:
+            self._pause = None
+            stepping = self._guest.set_step(regs, on=False)
+            found = self._guest.special(regs, self._mm)
+            if stepping:
+                self._guest.set_step(regs, on=True)
+            self.insns += found is None or found.stop is not Stop.FAULT
+            if found is None and stepping:
+                return self._guest.interrupt(regs, STEPPED)
+        return found
+
+    def _emulate_one(self, regs: UnicornRegs) -> Exit | None:
+        """Execute one instruction, whatever it is, without the step bit."""
+        pause, limit = self._pause, self._limit
+        self._uc.ctl_flush_tb()
+        self._limit = _UNLIMITED
+        before = self.insns
+        try:
+            found = self._emulate(regs, count=1)
+        finally:
+            self._uc.ctl_flush_tb()
+            self._limit, self._pause = limit, pause
+        if found is None or found.stop is not Stop.FAULT:
+            self.insns = before + 1
+        return found
+
+    @property
+    def _mm(self) -> Mm:
+        assert self._memory.mm is not None
+        return self._memory.mm
+
+    # --- what Unicorn calls -------------------------------------------------
+
+    def _on_block(self, handle: int, address: int, size: int, data: int) -> None:
+        key = (address, size)
+        count = self._lengths.get(key)
+        if count is None:
+            count = self._first_time(key)
+        self._last = key
+        if self.insns + count > self._limit:
+            if self._pause is None:
+                self._pause = _Pause.BUDGET
+            uclib.uc_emu_stop(self._uc._uch)
+        else:
+            self.insns += count
+
+    def _first_time(self, key: tuple[int, int]) -> int:
+        """Inspect a block; answer its length, or one that no budget allows."""
+        address, size = key
+        try:
+            block = self._guest.inspect(self._mm.read(address, size), address)
+        except Exception as exc:  # it must not travel through Unicorn
+            self._error = exc
+            return _UNLIMITED
+        self._blocks[key] = block
+        if block.special is not None:
+            self._pause = _Pause.SPECIAL
+            return _UNLIMITED
+        vma = self._mm.find_vma(address)
+        if vma is not None and not vma.flags & VmFlags.WRITE:
+            self._lengths[key] = len(block.starts)  # elsewhere the program may change its code
+        return len(block.starts)
+
+    def _on_interrupt(self, uc: Uc, number: int, data: object) -> None:
+        self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        self._interrupt = number
+        uclib.uc_emu_stop(self._uc._uch)
+
+    # --- what changes behind its back ---------------------------------------
+
+    def _on_change(self, mm: Mm, low: int, high: int) -> None:
+        """Hear from *mm* that pages or code have changed."""
+        if mm is not self._memory.mm:
+            return  # its translations went when another took its place
+        self._forget(low, high)
+        if (low | high) & PAGE_MASK:
+            self._uc.ctl_remove_cache(low, high)
+        else:
+            self._memory.stale = True
+
+    def _forget(self, low: int, high: int) -> None:
+        for key in [key for key in self._blocks if key[0] < high and sum(key) > low]:
+            del self._blocks[key]
+            self._lengths.pop(key, None)
+
+
+STEPPED: Final = -1
+"""Number of the exception after a single step that the engine has done by itself."""
+
+
+class _Memory:
+    """Physical memory and page tables, as Unicorn sees them."""
+
+    def __init__(self) -> None:
+        self.mm: Mm | None = None
+        self.fault: PageFault | None = None
+        """The access that `mm` has refused."""
+        self.stale = False
+        """The TLB holds pages that have changed."""
+        self.slabs: list[Any] = []
+        """The slabs that Unicorn has mapped, in the order of their physical addresses."""
+        self._physical: dict[int, int] = {}
+
+    def flush(self, uc: Uc) -> None:
+        """Empty the TLB if it is stale."""
+        if self.stale:
+            _flush_tlb(uc)
+            self.stale = False
+
+    def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
+        """Fill a TLB entry; False: a page fault."""
+        assert self.mm is not None
+        try:
+            frame = self.mm.fault(vaddr, _ACCESS[access])
+        except PageFault as exc:
+            self.fault = exc
+            return False
+        entry.paddr = self._address(uc, frame)
+        entry.perms = self._perms(self.mm, vaddr)
+        if entry.perms & uc_const.UC_PROT_EXEC:
+            self.flush(uc)  # code may just have moved to a private page
+        return True
+
+    def _address(self, uc: Uc, frame: Frame) -> int:
+        slab = frame.slab
+        base = self._physical.get(id(slab))
+        if base is None:
+            base = self._physical[id(slab)] = _SLABS_AT + sum(map(len, self.slabs))
+            self.slabs.append(slab)
+            map_slab(uc, base, slab)
+        return base + (frame.index << PAGE_SHIFT)
+
+    def _perms(self, mm: Mm, vaddr: int) -> int:
+        """Tell what may be done with a page that is present, without asking again."""
+        vma, pte = mm.find_vma(vaddr), mm.pgtable[vaddr >> PAGE_SHIFT]
+        assert vma is not None
+        perms: int = uc_const.UC_PROT_NONE
+        if vma.flags & (VmFlags.READ | VmFlags.WRITE) or _may_read(mm, vaddr):
+            perms |= uc_const.UC_PROT_READ
+        private = pte.anon and pte.frame.mapcount == 1
+        if vma.flags & VmFlags.WRITE and (private or vma.flags & VmFlags.SHARED):
+            perms |= uc_const.UC_PROT_WRITE
+        if vma.flags & VmFlags.EXEC:
+            perms |= uc_const.UC_PROT_EXEC
+        return perms
+
+
+_SLABS_AT: Final = 1 << 20
+"""Physical address of the first slab. What lies below is the replica's scratch page."""
+
+
+def _may_read(mm: Mm, vaddr: int) -> bool:
+    """Tell whether a page that may only be executed can be read all the same."""
+    try:
+        mm.fault(vaddr, Access.READ)
+    except PageFault:
+        return False
+    return True
+
+
+def map_slab(uc: Uc, base: int, slab: Any) -> None:  # noqa: ANN401  mmap.mmap has no buffer type
+    """Make the host memory of *slab* physical memory at *base*."""
+    start = ctypes.addressof(ctypes.c_char.from_buffer(slab))
+    uc.mem_map_ptr(base, len(slab), uc_const.UC_PROT_ALL, start)
+
+
+class _Replica:
+    """A second Unicorn that repeats an access to learn its exact address.
+
+    The TLB asks by page. The page that was refused is a scratch page here, and a
+    hook, which would be too slow to have in the engine, sees the access to it.
+    """
+
+    def __init__(self, guest: Guest, memory: _Memory) -> None:
+        self._guest = guest
+        self._memory = memory
+        self._page = 0
+        self._found: int | None = None
+        self._uc = _new_uc(guest, self)
+        self._uc.mem_map(0, PAGE_SIZE)
+        base = _SLABS_AT
+        for slab in memory.slabs:
+            map_slab(self._uc, base, slab)
+            base += len(slab)
+        accesses = uc_const.UC_HOOK_MEM_READ | uc_const.UC_HOOK_MEM_WRITE
+        self._uc.hook_add(accesses, self._on_access)
+
+    def locate(self, regs: UnicornRegs, fault: PageFault) -> PageFault:
+        """Answer *fault* with the address of the first byte that was refused."""
+        if fault.access is Access.EXEC:
+            at = max(regs.ip, fault.vaddr)
+        else:
+            self._page = fault.vaddr
+            self._repeat(regs)
+            at = fault.vaddr if self._found is None else self._found
+        return PageFault(at, fault.access, mapped=fault.mapped)
+
+    def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
+        """Fill a TLB entry, the refused page with the scratch page."""
+        if vaddr & ~PAGE_MASK == self._page & ~PAGE_MASK:
+            entry.paddr, entry.perms = 0, uc_const.UC_PROT_ALL
+            return True
+        return self._memory.fill(uc, vaddr, access, entry, data)
+
+    def _repeat(self, regs: UnicornRegs) -> None:
+        ids = self._guest.registers
+        self._guest.enter(self._uc, regs)
+        for register, value in zip(ids, regs.file.values, strict=False):
+            self._uc.reg_write(register, value)
+        try:
+            self._uc.emu_start(regs.ip, 0, count=1)
+        except UcError:
+            return  # another page of the same instruction is refused as well
+
+    def _on_access(
+        self, uc: Uc, access: int, vaddr: int, size: int, value: int, data: object
+    ) -> None:
+        start = self._page & ~PAGE_MASK
+        if self._found is None and vaddr < start + PAGE_SIZE and vaddr + size > start:
+            self._found = max(vaddr, start)
+            uc.emu_stop()
+
+
+class _Filler(Protocol):
+    """Who fills the TLB."""
+
+    def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
+        """Fill *entry* for *vaddr*; False: a page fault."""
+        ...
+
+
+def _new_uc(guest: Guest, memory: _Filler) -> Uc:
+    uc = Uc(guest.arch, guest.mode, guest.cpu_model)
+    guest.boot(uc)
+    uc.ctl_set_tlb_mode(uc_const.UC_TLB_VIRTUAL)
+    uc.hook_add(uc_const.UC_HOOK_TLB_FILL, memory.fill)
+    return uc
+
+
+def _flush_tlb(uc: Uc) -> None:
+    uc.ctl(uc_const.UC_CTL_TLB_FLUSH, uc_const.UC_CTL_IO_WRITE)
+
+
+def _hook(uc: Uc, kind: int, callback: object) -> None:
+    """Add a hook without the binding's wrapper, which costs more than the hook."""
+    handle = ctypes.c_size_t()
+    status = uclib.uc_hook_add(
+        uc._uch,
+        ctypes.byref(handle),
+        kind,
+        ctypes.cast(callback, ctypes.c_void_p),  # type: ignore[arg-type]
+        None,
+        ctypes.c_uint64(1),
+        ctypes.c_uint64(0),
+    )
+    _check(status)
+
+
+def _check(status: int) -> None:
+    if status != uc_const.UC_ERR_OK:
+        raise EngineError(f"Unicorn: {UcError(status)}")
+
+
+__all__ = ["STEPPED", "Block", "Guest", "RegisterFile", "UnicornCpu", "UnicornRegs", "Vaddr"]

@@ -1,0 +1,37 @@
+"""Ends that nobody wants to read about."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from elf_programs import program
+
+COMMAND = [sys.executable, "-m", "uprobes_sim_cli", "run", str(program("powerpc64le", "filter"))]
+
+
+def test_ctrl_c_is_silent() -> None:
+    with subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        time.sleep(1.5)  # it waits for standard input then
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+
+    assert (running.returncode, out, err) == (130, b"", b"")
+
+
+def test_a_reader_that_goes_away_is_silent() -> None:
+    many = [*COMMAND, "-p", "upper", "-p", "upper%return", "--format", "jsonl"]
+    with subprocess.Popen(
+        many, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        running.stdin.write(b"x" * 500)
+        running.stdin.close()
+        err = running.stderr.read()
+
+    assert (running.returncode, err) == (141, b"")
