@@ -22,7 +22,10 @@ class Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command; a failure that is no bug of ours is one line and a status."""
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
         except typer.Exit:
             raise
         except KeyboardInterrupt:

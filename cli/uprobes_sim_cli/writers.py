@@ -35,18 +35,26 @@ class Lines:
     def __init__(self, stream: BinaryIO) -> None:
         """Write to *stream*."""
         self.stream = stream
+        self._seen = stream.isatty() or stream is sys.stderr.buffer
         self._at_start = True
 
     def raw(self, data: bytes) -> None:
         """Pass on *data* of the program, untouched."""
         self.stream.write(data)
         self._at_start = data.endswith(b"\n") if data else self._at_start
+        self._flush()
 
     def line(self, text: str) -> None:
         """Write a line of ours."""
         newline = "" if self._at_start else "\n"
         self.stream.write(f"{newline}{text}\n".encode(errors="surrogateescape"))
         self._at_start = True
+        self._flush()
+
+    def _flush(self) -> None:
+        """Let a person see it at once."""
+        if self._seen:
+            self.stream.flush()
 
 
 class TextWriter:
@@ -71,7 +79,6 @@ class TextWriter:
             case Hit() | Return():
                 self._trace.line(self._dim(self._format_hit(event)))
             case Output():
-                sys.stdout.flush()
                 (self._out if event.fd == 1 else self._err).raw(event.data)
             case Summary():
                 for line in render.summary_lines(event):

@@ -1,20 +1,37 @@
 """Ends that nobody wants to read about."""
 
+import fcntl
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
+from typing import IO
 
 from elf_programs import program
 
 COMMAND = [sys.executable, "-m", "uprobes_sim_cli", "run", str(program("powerpc64le", "filter"))]
 
 
+def wait_until_read(pipe: IO[bytes]) -> None:
+    """Wait until the program has read all that is in its standard input, and wants more."""
+    for _ in range(400):
+        (unread,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+        if not unread:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the program does not read")
+
+
 def test_ctrl_c_is_silent() -> None:
     with subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as running:
-        time.sleep(1.5)  # it waits for standard input then
+        assert running.stdin is not None
+        running.stdin.write(b"x")
+        running.stdin.flush()
+        wait_until_read(running.stdin)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=20)
 

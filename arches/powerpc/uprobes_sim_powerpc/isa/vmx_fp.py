@@ -58,20 +58,20 @@ def put_results(s: PtRegs, VRT: int, results: list[Result]) -> None:
     put_vr(s, VRT, join([narrow(x) for x in values], 32))
 
 
-def _unary(name: str, xo: int, compute: Callable[[int], Result) -> None:
+def _unary(name: str, xo: int, compute: Callable[[int], Result]) -> None:
     @insn(name, VX(4, xo), inline=False)
     def meaning(s: PtRegs, VRT: int, VRB: int) -> None:
         put_results(s, VRT, [compute(b) for b in operands(s, VRB)])
 
 
-def _binary(name: str, xo: int, compute: Callable[[int, int], Result) -> None:
+def _binary(name: str, xo: int, compute: Callable[[int, int], Result]) -> None:
     @insn(name, VX(4, xo), inline=False)
     def meaning(s: PtRegs, VRT: int, VRA: int, VRB: int) -> None:
         pairs = zip(operands(s, VRA), operands(s, VRB), strict=True)
         put_results(s, VRT, [compute(a, b) for a, b in pairs])
 
 
-def _fused(name: str, xo: int, compute: Callable[[int, int, int], Result) -> None:
+def _fused(name: str, xo: int, compute: Callable[[int, int, int], Result]) -> None:
     @insn(name, VA(4, xo), inline=False)
     def meaning(s: PtRegs, VRT: int, VRA: int, VRB: int, VRC: int) -> None:
         triples = zip(operands(s, VRA), operands(s, VRC), operands(s, VRB), strict=True)

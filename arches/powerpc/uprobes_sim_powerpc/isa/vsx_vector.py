@@ -220,8 +220,7 @@ def _integrals(stem: str, at: int, kind: Kind) -> None:
         ("m", 185, DOWN),
     ):
         _unary(stem, xo + at, kind._replace(suffix=suffix), _integral(mode))
-    current: Unary = lambda b, to, mode: convert.to_integral_exact(b, mode)
-    _unary(stem, 171 + at, kind._replace(suffix="c"), current)
+    _unary(stem, 171 + at, kind._replace(suffix="c"), _current)
 
 
 _integrals("xvrspi", 0, SP)
