@@ -47,7 +47,7 @@ CASES = [
     Case("calls", ("fib", "fib%return", "is_even%return", "is_odd", "leaf%return", "dive%return")),
     Case("calls", ("tail%return", "twice%return", "leaf", "main%return", "longjmp")),
     Case("text", ("by_value", "checksum%return", "malloc%return", "memcpy", "memmove%return")),
-    Case("floats", ("hypotenuse", "hypotenuse%return", "single%return", "sqrt%return")),
+    Case("floats", ("hypotenuse", "hypotenuse%return", "single%return", "atan2%return")),
     Case("filter", ("upper", "upper%return"), stdin=b"caf\xc3\xa9, \xff and\nno newline"),
     Case("filter", ("upper",), stdin=b""),
     Case("files", ("write_lines", "write_lines%return"), args=("TMP/file",)),
@@ -142,22 +142,33 @@ def test_every_call_of_a_recursive_function_returns_once(target: str) -> None:
     assert [e["retval"] for e in events if e["event"] == "return"][-1] == hex(55)
 
 
+def build_with_glibc(target: str, name: str, folder: Path) -> Path:
+    """Compile a test program as Debian's cross compiler does."""
+    compiler = shutil.which(GLIBC[target])
+    if compiler is None:
+        pytest.skip(f"{GLIBC[target]} is not installed")
+    path = folder / f"{name}.{target}"
+    flags = ["-O2", "-static", "-fno-stack-protector", "-fno-ipa-cp", "-fno-ipa-sra"]
+    source = PROGRAMS / f"{name}.c"
+    subprocess.run([compiler, *flags, "-o", path, source, "-lm"], check=True, timeout=60)
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", GLIBC)
 @pytest.mark.parametrize("case", GLIBC_CASES, ids=str)
 def test_a_glibc_program_does_what_it_does_natively(
     target: str, case: Case, tmp_path: Path
 ) -> None:
-    compiler = shutil.which(GLIBC[target])
-    if compiler is None:
-        pytest.skip(f"{GLIBC[target]} is not installed")
-    path, work = tmp_path / case.name, tmp_path / "work"
+    path, work = build_with_glibc(target, case.name, tmp_path), tmp_path / "work"
     work.mkdir()
-    flags = ["-O2", "-static", "-fno-stack-protector", "-fno-ipa-cp", "-fno-ipa-sra"]
-    source = PROGRAMS / f"{case.name}.c"
-    subprocess.run([compiler, *flags, "-o", path, source, "-lm"], check=True, timeout=60)
-
-    assert_like_native(target, path, case, work)
+    if (target, case.name) != ("powerpc", "floats"):
+        assert_like_native(target, path, case, work)
+        return
+    # glibc wants mffscrni there, which QEMU has on no 32-bit processor: the sums are the same.
+    events = run_probed(path, case.probes, case.args, case.stdin)
+    judge = build_with_glibc("powerpc64", case.name, tmp_path)
+    assert outcome_of(events) == run_natively("powerpc64", judge)
 
 
 @pytest.mark.parametrize("target", ["powerpc64le", "x86_64"])

@@ -154,10 +154,8 @@ def _comparison_lines(compared: Compared) -> Iterator[str]:
         where = f" {each.where}" if each.where else ""
         yield f"  {each.what}{where}: {each.probed} probed, {each.unprobed} unprobed"
     if compared.trampoline_values:
-        yield (
-            f"  where return addresses were, {compared.trampoline_values} dead values "
-            "still name the trampoline"
-        )
+        count = compared.trampoline_values
+        yield f"  dead return addresses that still name the trampoline: {count}"
 
 
 def lesson_line(event: Hit | Return) -> str:

@@ -118,10 +118,10 @@ def demonstration(arch: str, options: Options, *, emit: Emit) -> int:
     """
     find(arch)  # an import that fails has its own message
     package = find_entry_point(arch).module.partition(".")[0]
-    folder = resources.files(package) / "demo"
     try:
+        folder = resources.files(package) / "demo"
         demo = tomllib.loads((folder / "demo.toml").read_text())
-    except OSError:
+    except (OSError, TypeError):  # TypeError: the plugin is a lone module, not a package
         raise UprobesSimError(
             f"plugin {arch} ships no demonstration; give a program: uprobes-sim run PROGRAM"
         ) from None

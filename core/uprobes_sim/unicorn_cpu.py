@@ -15,7 +15,7 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from unicorn import Uc, UcError
 from unicorn import unicorn_const as uc_const
@@ -25,7 +25,7 @@ from uprobes_sim.arch import Regs
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
 from uprobes_sim.memory import Access, Frame, Mm, PageFault, VmFlags
-from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
+from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
 
 _ACCESS: Final = {
     uc_const.UC_MEM_READ: Access.READ,
@@ -109,7 +109,7 @@ class Guest(Protocol):
         """Store what does not go with `registers`, before a run."""
         ...
 
-    def set_step(self, regs: Any, on: bool) -> bool | None:  # noqa: ANN401, FBT001
+    def set_step(self, regs: Any, on: bool) -> bool | None:  # noqa: ANN401
         """Set or clear the step bit; answer what it was, None where there is no such bit."""
         ...
 
@@ -168,6 +168,8 @@ class UnicornCpu:
         """Instructions in each block that may run as it is, by address and size."""
         self._blocks: dict[tuple[int, int], Block] = {}
         self._pause: _Pause | None = None
+        self._single = False
+        """One instruction is executed, whatever `Guest.inspect` says of its block."""
         self._interrupt: int | None = None
         self._error: Exception | None = None
         self._uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
@@ -177,8 +179,23 @@ class UnicornCpu:
 
     # --- the Cpu ------------------------------------------------------------
 
-    def run(self, regs: UnicornRegs, mm: Mm, budget: int) -> Exit:
+    def run(self, regs: Regs, mm: Mm, budget: int) -> Exit:
         """Execute until something happens, or *budget* instructions (`Cpu.run`)."""
+        return self._run(cast(UnicornRegs, regs), mm, budget)
+
+    def step(self, regs: Regs, mm: Mm) -> Exit:
+        """Execute one instruction (`Cpu.step`)."""
+        regs = cast(UnicornRegs, regs)
+        was = self._guest.set_step(regs, on=True)
+        if was is None:
+            found = self._run(regs, mm, 1)
+            return Exit(Stop.SINGLE_STEP) if found.stop is Stop.BUDGET else found
+        found = self._run(regs, mm, 2)
+        if not was:
+            self._guest.set_step(regs, on=False)
+        return found
+
+    def _run(self, regs: UnicornRegs, mm: Mm, budget: int) -> Exit:
         self._enter(regs, mm)
         self._limit = self.insns + budget
         while self.insns < self._limit:
@@ -186,17 +203,6 @@ class UnicornCpu:
             if found is not None:
                 return found
         return Exit(Stop.BUDGET)
-
-    def step(self, regs: UnicornRegs, mm: Mm) -> Exit:
-        """Execute one instruction (`Cpu.step`)."""
-        was = self._guest.set_step(regs, on=True)
-        if was is None:
-            found = self.run(regs, mm, 1)
-            return Exit(Stop.SINGLE_STEP) if found.stop is Stop.BUDGET else found
-        found = self.run(regs, mm, 2)
-        if not was:
-            self._guest.set_step(regs, on=False)
-        return found
 
     def read(self, file: RegisterFile, register: int) -> int:
         """Read a register that is not in `RegisterFile.values`, by Unicorn's id."""
@@ -260,7 +266,7 @@ class UnicornCpu:
             found = self._guest.segfault(regs, PageFault(0, Access.EXEC, mapped=False), self._mm)
         if found is not None and found.stop is Stop.FAULT:
             block = self._blocks.get(self._last)
-            if block is not None:
+            if block is not None and regs.ip in block.starts:
                 self.insns -= sum(start >= regs.ip for start in block.starts)
         return found
 
@@ -297,17 +303,15 @@ class UnicornCpu:
 
     def _emulate_one(self, regs: UnicornRegs) -> Exit | None:
         """Execute one instruction, whatever it is, without the step bit."""
-        pause, limit = self._pause, self._limit
+        pause, before = self._pause, self.insns
         self._uc.ctl_flush_tb()
-        self._limit = _UNLIMITED
-        before = self.insns
+        self._single = True
         try:
             found = self._emulate(regs, count=1)
         finally:
             self._uc.ctl_flush_tb()
-            self._limit, self._pause = limit, pause
-        if found is None or found.stop is not Stop.FAULT:
-            self.insns = before + 1
+            self._single, self._pause = False, pause
+        self.insns = before + (found is None or found.stop is not Stop.FAULT)
         return found
 
     @property
@@ -318,6 +322,8 @@ class UnicornCpu:
     # --- what Unicorn calls -------------------------------------------------
 
     def _on_block(self, handle: int, address: int, size: int, data: int) -> None:
+        if self._single:
+            return
         key = (address, size)
         count = self._lengths.get(key)
         if count is None:
@@ -501,11 +507,11 @@ class _Replica:
             return  # another page of the same instruction is refused as well
 
     def _on_access(
-        self, uc: Uc, access: int, vaddr: int, size: int, value: int, data: object
+        self, uc: Uc, access: int, address: int, size: int, value: int, data: object
     ) -> None:
-        start = self._page & ~PAGE_MASK
-        if self._found is None and vaddr < start + PAGE_SIZE and vaddr + size > start:
-            self._found = max(vaddr, start)
+        """See an access. *address* is physical."""
+        if self._found is None and address < PAGE_SIZE:
+            self._found = (self._page & ~PAGE_MASK) + address
             uc.emu_stop()
 
 
@@ -547,6 +553,3 @@ def _hook(uc: Uc, kind: int, callback: object) -> None:
 def _check(status: int) -> None:
     if status != uc_const.UC_ERR_OK:
         raise EngineError(f"Unicorn: {UcError(status)}")
-
-
-__all__ = ["STEPPED", "Block", "Guest", "RegisterFile", "UnicornCpu", "UnicornRegs", "Vaddr"]

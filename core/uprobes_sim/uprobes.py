@@ -124,21 +124,29 @@ class Uprobes:
         """Analyse the instruction, once for all processes (prepare_uprobe).
 
         Raises:
-            KernelError: EIO; ENOTSUPP for a trap; what the architecture refuses.
+            KernelError: EIO; else as `analyze_insn`.
         """
-        if uprobe.arch is not None:
-            return uprobe.arch
-        insn = self._copy_insn(uprobe)
-        if self.is_trap_insn(insn[: self.info.swbp_size], mm):
+        if uprobe.arch is None:
+            uprobe.arch = self.analyze_insn(self._copy_insn(uprobe), mm, vaddr)
+        return uprobe.arch
+
+    def analyze_insn(self, insn: bytes, mm: Mm, vaddr: Vaddr) -> ArchUprobe:
+        """Accept an instruction, as it lies in the file, for a probe at *vaddr*.
+
+        Raises:
+            KernelError: ENOTSUPP for a trap; what the architecture refuses.
+        """
+        opcode = insn[: self.info.swbp_size]
+        if self.is_trap_insn(opcode, mm):
+            text = self.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=mm.abi)
             raise Refused(
                 Errno.ENOTSUPP,
                 f"{self.info.name}.trap",
-                f"{insn[: self.info.swbp_size].hex()} in the file is a trap already",
+                f"the instruction in the file, {text} ({opcode.hex()}), is a trap already",
             )
-        uprobe.arch = self.hook.arch_uprobe_analyze_insn(
+        return self.hook.arch_uprobe_analyze_insn(
             insn=insn, mm=mm, vaddr=vaddr, config=self.config
         )
-        return uprobe.arch
 
     def is_trap_insn(self, opcode: bytes, mm: Mm) -> bool:
         """Ask the hook by which this kernel tells traps."""

@@ -2,13 +2,14 @@
 
 import struct
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel_box import BUF, SCRATCH, KernelBox
+from kernel_box import BUF, NUMBERS, SCRATCH, KernelBox
 from uprobes_sim.arch import Abi
 from uprobes_sim.clock import START, TICK
 from uprobes_sim.errno import Errno
@@ -112,22 +113,47 @@ def test_a_number_beyond_the_table_is_unknown_too(box: KernelBox) -> None:
 
 
 def test_a_bad_pointer_is_an_errno_and_no_crash(any_box: KernelBox) -> None:
-    calls = [
-        ("read", 0, 8, 5),
-        ("write", 1, 8, 5),
-        ("uname", 8),
-        ("clock_gettime", 1, 8),
-        ("getrandom", 8, 5, 0),
-        ("rt_sigaction", 2, 8, 0, 8),
-        ("sysinfo", 8),
-        ("pipe", 8),
-        ("readlink", 8, BUF, 9),
-        ("nanosleep", 8, 0),
-    ]
+    calls: dict[str, tuple[int, ...]] = {
+        "read": (0, 8, 5),
+        "write": (1, 8, 5),
+        "uname": (8,),
+        "clock_gettime": (1, 8),
+        "getrandom": (8, 5, 0),
+        "rt_sigaction": (2, 8, 0, 8),
+        "sysinfo": (8,),
+        "pipe": (8,),
+        "readlink": (8, BUF, 9),
+        "nanosleep": (8, 0),
+    }
 
-    assert {call[0]: any_box(*call) for call in calls} == {
-        call[0]: 0 if call[0] == "read" else -Errno.EFAULT for call in calls
+    assert {name: any_box(name, *args) for name, args in calls.items()} == {
+        name: 0 if name == "read" else -Errno.EFAULT for name in calls
     }, "at the end of its input a read touches no memory"
+
+
+@settings(max_examples=15, deadline=None)
+@given(random=st.randoms(use_true_random=False), arch=st.sampled_from(sorted(BOXES)))
+def test_no_arguments_make_a_call_crash(
+    tmp_path_factory: pytest.TempPathFactory, random: Random, arch: str
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "file").write_bytes(bytes(5000))
+    box = KernelBox(folder, **BOXES[arch])
+    words = [box.put(text) for text in ("file", "dir", "dir/x", ".", "/dev/zero", "new", "")]
+    words += [0, 1, 2, 3, 4, 8, -1, -100, BUF, SCRATCH + 0x100000 - 3, 0x1000, 0x2000, 0x32]
+    words += [0o102, 1 << 31, 0x7FFFF000, 1 << 63]
+    table = NUMBERS.load_arch_table(box.table)
+    names = sorted(name for name in SYSCALLS if name in table and not name.startswith("exit"))
+
+    for name in random.choices(names, k=100):
+        try:
+            result = box(name, *random.choices(words, k=6))
+        except EngineError:  # it would wait for ever
+            continue
+        assert -4096 < result < 1 << box.abi.bits, name
+
+    assert [path.name for path in folder.iterdir()] == ["file"]
+    assert (folder / "file").read_bytes() == bytes(5000)
 
 
 # --- the process ------------------------------------------------------------------
@@ -380,7 +406,7 @@ def test_an_action_is_kept_and_given_back(any_box: KernelBox) -> None:
 @pytest.mark.parametrize(
     "call", [("kill", 1000, 15), ("tkill", 1000, 15), ("tgkill", 1000, 1000, 15)]
 )
-def test_a_task_can_kill_itself(box: KernelBox, call: tuple[str, int]) -> None:
+def test_a_task_can_kill_itself(box: KernelBox, call: tuple[str, *tuple[int, ...]]) -> None:
     assert box(*call) == 0
     assert [info.signal.name for info in box.task.pending] == ["SIGTERM"]
 

@@ -4,8 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from powerpc_oracle import CASE_REGS, SCRATCH, Case, execute, make_cases
 
+from powerpc_oracle import CASE_REGS, SCRATCH, Case, execute, make_cases
 from uprobes_sim.arch import Abi
 from uprobes_sim_powerpc import isa
 from uprobes_sim_powerpc.isa.define import Insn

@@ -70,7 +70,7 @@ class _Writer:
                 piece = translate(op, self.mode)
                 self._rename(piece.names)
             except Untranslatable:
-                self._call(done, op)
+                self._call(done, op, nia)
             else:
                 self._write(piece, done + 1, op, nia)
 
@@ -79,10 +79,12 @@ class _Writer:
             if name in _RESERVED or self.names.setdefault(name, value) is not value:
                 raise Untranslatable(name)
 
-    def _call(self, done: int, op: Op) -> None:
+    def _call(self, done: int, op: Op, follows: int) -> None:
         meaning, args = op.call
         self.names[f"F{done}"], self.names[f"A{done}"] = meaning, args
-        self.lines += ["SAVE", f"F{done}(s, *A{done})", "LOAD"]
+        self.lines += ["SAVE", f"s.nip = {op.nia}", f"F{done}(s, *A{done})", "LOAD"]
+        if op.row.branches:
+            self._leave(f"s.nip != {follows}", "s.nip", done + 1)
 
     def _write(self, piece: Piece, done: int, op: Op, follows: int) -> None:
         self.lines += piece.lines

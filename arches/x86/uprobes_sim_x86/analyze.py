@@ -9,9 +9,8 @@ from typing import Final, Literal
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import Refused
 from uprobes_sim.version import Kernel
-
 from uprobes_sim_x86.insn import Insn, Undecodable, decode
-from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps, X86Uprobe
+from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps, X86Uprobe, XolOps
 from uprobes_sim_x86.regs import EXTENDED, GENERAL
 from uprobes_sim_x86.tables import BAD_PREFIXES, REFUSED, REFUSED_TWO_BYTE
 
@@ -54,7 +53,7 @@ def uprobe_init_insn(data: bytes, bits: Literal[32, 64], kernel: Kernel) -> Insn
     for prefix in insn.prefixes:
         if prefix in BAD_PREFIXES:
             name = _PREFIX_NAMES[prefix]
-            raise _not_supported("prefix", f"the {name} prefix ({prefix:02x}) is refused everywhere")
+            raise _not_supported("prefix", f"a {name} prefix ({prefix:02x}) is refused everywhere")
     if kernel.has("x86_masking_refused") and _masks_exceptions(insn):
         raise _not_supported(
             "masking", f"opcode {opcode:02x} counts as one that masks the exception after the step"
@@ -92,14 +91,19 @@ def analyze(data: bytes, bits: Literal[32, 64], kernel: Kernel) -> X86Uprobe:
     if kernel.has("x86_branches_emulated"):
         branch = _branch_setup_xol_ops(insn, kernel)
         if branch is not None:
-            return X86Uprobe(_branch_clear_offset(data, insn, branch), branch)
+            return _probe(_branch_clear_offset(data, insn, branch), branch)
     elif _is_old_nop(insn):
-        return X86Uprobe(data, BranchOps(0x90, insn.length, 0))
+        return _probe(data, BranchOps(0x90, insn.length, 0))
     if kernel.has("x86_push_emulated"):
         push = _push_setup_xol_ops(insn)
         if push is not None:
-            return X86Uprobe(data, push)
+            return _probe(data, push)
     return _default_setup(data, insn)
+
+
+def _probe(code: bytes, ops: XolOps) -> X86Uprobe:
+    """Make the probe. What unregistering writes back is what the slot gets: one array."""
+    return X86Uprobe(code, code, ops)
 
 
 def _branch_setup_xol_ops(insn: Insn, kernel: Kernel) -> BranchOps | None:
@@ -122,7 +126,7 @@ def _branch_setup_xol_ops(insn: Insn, kernel: Kernel) -> BranchOps | None:
 
 def _branch_clear_offset(data: bytes, insn: Insn, branch: BranchOps) -> bytes:
     """Make a call go nowhere: its copy is executed only to fault on the stack."""
-    if insn.opcode != b"\xe8" or branch.opcode != 0xE8:
+    if branch.opcode != 0xE8 or insn.vex:
         return data
     offset_at = insn.opcode_at + 1
     return data[:offset_at] + bytes(insn.length - offset_at) + data[insn.length :]
@@ -154,9 +158,9 @@ def _default_setup(data: bytes, insn: Insn) -> X86Uprobe:
     elif opcode == 0xFF and insn.reg in (4, 5):
         fixups = Fixup(0)
     if opcode in _NO_RIPREL or not insn.rip_relative:
-        return X86Uprobe(data, DefaultOps(insn.length, fixups))
+        return _probe(data, DefaultOps(insn.length, fixups))
     data, scratch = _riprel_analyze(data, insn)
-    return X86Uprobe(data, DefaultOps(insn.length, fixups, scratch))
+    return _probe(data, DefaultOps(insn.length, fixups, scratch))
 
 
 def _riprel_analyze(data: bytes, insn: Insn) -> tuple[bytes, str]:

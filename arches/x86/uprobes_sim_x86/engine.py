@@ -15,10 +15,10 @@ from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.unicorn_cpu import STEPPED, Block, UnicornCpu
 from uprobes_sim.units import PAGE_SIZE, Vaddr
-
 from uprobes_sim_x86.info import INFO
 from uprobes_sim_x86.insn import MAX_INSN_SIZE, Insn, Undecodable, decode
 from uprobes_sim_x86.regs import EXTENDED, GENERAL, X86_EFLAGS_TF, PtRegs
+from uprobes_sim_x86.tables import LEGACY_PREFIXES
 
 _SYSCALL: Final = -2
 """Number that this module gives to the syscall instruction."""
@@ -29,6 +29,7 @@ _EFER: Final = {64: 0x501, 32: 0x001}
 """System call extensions; for 64 bits, long mode enabled and active."""
 _USER_SELECTORS: Final = {64: 0x23, 32: 0x1B}
 """Selectors that sysret counts user code and stack from (IA32_STAR 63:48)."""
+_CR4_OSFXSR, _CR4_OSXMMEXCPT = 1 << 9, 1 << 10
 _BOOT_AT: Final = 0x1000
 
 _REGISTERS: Final = {
@@ -98,11 +99,13 @@ class X86Guest:
         uc.mem_map(_BOOT_AT, PAGE_SIZE)
         sysret = b"\x48\x0f\x07" if self._bits == 64 else b"\x0f\x07"
         uc.mem_write(_BOOT_AT, sysret)
+        uc.reg_write(x86.UC_X86_REG_CR4, _CR4_OSFXSR | _CR4_OSXMMEXCPT)
         uc.reg_write(x86.UC_X86_REG_MSR, (_MSR_EFER, _EFER[self._bits]))
         uc.reg_write(x86.UC_X86_REG_MSR, (_MSR_STAR, _USER_SELECTORS[self._bits] << 48))
         user = _BOOT_AT + len(sysret)
         uc.reg_write(self.registers[GENERAL.index("cx")], user)
-        uc.reg_write(x86.UC_X86_REG_R11, 0x202)
+        if self._bits == 64:
+            uc.reg_write(x86.UC_X86_REG_R11, 0x202)
         uc.emu_start(_BOOT_AT, user)
         uc.mem_unmap(_BOOT_AT, PAGE_SIZE)
 
@@ -121,7 +124,7 @@ class X86Guest:
             for name, msr in _MSR_BASES.items():
                 uc.reg_write(x86.UC_X86_REG_MSR, (msr, regs.get(name)))
 
-    def set_step(self, regs: PtRegs, on: bool) -> bool:  # noqa: FBT001
+    def set_step(self, regs: PtRegs, on: bool) -> bool:
         """Set or clear TF; answer what it was."""
         was = bool(regs.flags & X86_EFLAGS_TF)
         regs.flags = regs.flags | X86_EFLAGS_TF if on else regs.flags & ~X86_EFLAGS_TF
@@ -156,7 +159,7 @@ class X86Guest:
 
     def segfault(self, regs: PtRegs, fault: PageFault, mm: Mm) -> Exit:
         """Name #PF, or #GP where the address is not canonical."""
-        if not fault.vaddr >> 47 == 0 and not fault.vaddr >> 47 == 0x1FFFF:
+        if fault.vaddr >> 47 not in (0, 0x1FFFF):
             return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
         if not fault.mapped:
             info = SigInfo(Signal.SIGSEGV, SiCode.SEGV_MAPERR, fault.vaddr)
@@ -176,9 +179,9 @@ class X86Guest:
             try:
                 insn = decode(code[at:].ljust(MAX_INSN_SIZE, b"\0"), self._bits, as_processor=True)
             except Undecodable:
-                insn = _vector_at(code[at:], self._bits)
-                if insn is None:
-                    break  # #UD, or a block that ends inside an instruction
+                if _vector_at(code[at:], self._bits):
+                    return Block(tuple(starts), vaddr + at)
+                break  # #UD, or a block that ends inside an instruction
             if _is_special(insn):
                 return Block(tuple(starts), vaddr + at)
             at += insn.length
@@ -198,7 +201,7 @@ class X86Guest:
                 regs.set("cx", 0)
             case b"\x8e" if self._bits == 32 and insn.modrm is not None and insn.modrm >> 6 == 3:
                 self._load_segment(regs, insn, code)
-            case b"\xcd":
+            case _ if insn.opcode[0] in _PRIVILEGED:
                 return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
             case _:
                 raise self._lacking(code, regs, "the engine does not know this instruction")
@@ -230,6 +233,9 @@ class X86Guest:
         return EngineError(f"{code[:length].hex(' ')} at {regs.ip:#x}, {text}: {why}")
 
 
+_PRIVILEGED: Final = frozenset({0xCD, *range(0x6C, 0x70), *range(0xE4, 0xE8), *range(0xEC, 0xF0)})
+"""int, ins, outs, in, out: #GP in user mode. Unicorn asks no permission bitmap."""
+
 _FAR: Final = frozenset({0x9A, 0xEA, 0xCA, 0xCB, 0xCF})
 _SEGMENTS: Final = frozenset({0x07, 0x17, 0x1F, 0x8E})
 _TWO_BYTE: Final = frozenset({0x31, 0x34, 0xA1, 0xA9, 0xB2, 0xB4, 0xB5})
@@ -252,13 +258,15 @@ def _is_special(insn: Insn) -> bool:
         return insn.immediate not in (3, *((-0x80,) if insn.bits == 32 else ()))
     if opcode == 0xFF:
         return insn.reg in (3, 5)
-    return opcode in _FAR or (opcode in _SEGMENTS and (opcode == 0x8E or insn.bits == 32))
+    return opcode in _FAR | (_PRIVILEGED - {0xCD}) or (
+        opcode in _SEGMENTS and (opcode == 0x8E or insn.bits == 32)
+    )
 
 
 def _vector_at(code: bytes, bits: Literal[32, 64]) -> Insn | None:
     """Recognise a vector prefix, also of an instruction that the kernel's tables lack."""
     at = 0
-    while at < len(code) and code[at] in (0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E):
+    while at < len(code) and code[at] in LEGACY_PREFIXES:
         at += 1
     rest = code[at : at + 2]
     if len(rest) < 2 or rest[0] not in (0xC4, 0xC5, 0x62, 0x8F):

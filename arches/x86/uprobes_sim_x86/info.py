@@ -5,7 +5,6 @@ from typing import Final, Literal
 from uprobes_sim.arch import Abi, ArchInfo
 from uprobes_sim.uapi import Uapi
 from uprobes_sim.units import Vaddr
-
 from uprobes_sim_x86.uapi import I386, X86_64
 
 _CAPSTONE_X86: Final = 3

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final, Protocol
 
-from uprobes_sim.errors import KernelError
 from uprobes_sim.errno import Errno
+from uprobes_sim.errors import KernelError
 from uprobes_sim.memory import Mm, PageFault
 from uprobes_sim.task import ArchUprobeTask, Task, UprobeTask
 from uprobes_sim.units import Vaddr
-
 from uprobes_sim_x86.regs import (
     X86_EFLAGS_CF,
     X86_EFLAGS_OF,
@@ -51,8 +50,10 @@ class X86UprobeTask(ArchUprobeTask):
 class XolOps(Protocol):
     """`struct uprobe_xol_ops`."""
 
-    emulates: bool
-    """The instruction need not be stepped, as a rule."""
+    @property
+    def emulates(self) -> bool:
+        """Tell whether the instruction need not be stepped, as a rule."""
+        ...
 
     def emulate(self, regs: PtRegs, mm: Mm) -> bool:
         """Execute it by software; False: it must be stepped."""
@@ -77,15 +78,11 @@ class XolOps(Protocol):
 
 @dataclass(slots=True)
 class X86Uprobe:
-    """`struct arch_uprobe` of x86. As there, `insn` and `ixol` are the same bytes."""
+    """`struct arch_uprobe` of x86. `insn` and `ixol` are one array there."""
 
     insn: bytes
+    ixol: bytes
     ops: XolOps
-
-    @property
-    def ixol(self) -> bytes:
-        """What goes into the slot."""
-        return self.insn
 
 
 def sizeof_long(regs: PtRegs) -> int:

@@ -9,7 +9,6 @@ from uprobes_sim.memory import Mm
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
-
 from uprobes_sim_x86.regs import PtRegs
 
 _ARGUMENTS: Final = {
@@ -53,6 +52,11 @@ def syscall_get_arguments(regs: Regs) -> tuple[int, ...]:
 @hookimpl
 def syscall_set_return_value(regs: Regs, error: int, value: int) -> None:
     regs.set("ax", -error if error else value)
+
+
+@hookimpl
+def regs_return_value(regs: Regs) -> int:
+    return cast(PtRegs, regs).ax
 
 
 @hookimpl

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from uprobes_sim.units import Vaddr
 from uprobes_sim.unicorn_cpu import RegisterFile
+from uprobes_sim.units import Vaddr
 
 X86_EFLAGS_CF: Final = 1 << 0
 X86_EFLAGS_FIXED: Final = 1 << 1
@@ -19,7 +19,7 @@ GENERAL: Final = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di")
 """General registers in the order of their numbers in an instruction."""
 EXTENDED: Final = tuple(f"r{number}" for number in range(8, 16))
 WORDS: Final = (*GENERAL, "ip", "flags", *EXTENDED, "fs_base", "gs_base")
-"""Registers of `RegisterFile.values`, in its order. 32-bit tasks use the first ten and the last two."""
+"""Registers of `RegisterFile.values`, in its order. 32-bit tasks lack r8 to r15."""
 
 _AT: Final = {name: at for at, name in enumerate(WORDS)}
 _SP: Final = _AT["sp"]

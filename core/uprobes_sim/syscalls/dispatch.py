@@ -81,7 +81,7 @@ class Syscalls:
             answer = self._do(task, number, registers)
             if answer is None:
                 return
-            value = answer
+            value = answer & (1 << self._kernel.abi.bits) - 1
         except KernelError as exc:
             error = int(exc.errno)
         except PageFault:

@@ -59,8 +59,9 @@ class Kernel:
         return layout.unpack(self.abi.bits, self.abi.byteorder, data)
 
     def put_int(self, task: Task, vaddr: int, value: int, size: int = 4) -> None:
-        """Write an unsigned integer of *size* bytes."""
-        task.mm.write(vaddr, value.to_bytes(size, self.abi.byteorder))
+        """Write the low *size* bytes of an integer."""
+        low = value & (1 << 8 * size) - 1
+        task.mm.write(vaddr, low.to_bytes(size, self.abi.byteorder))
 
     def get_int(self, task: Task, vaddr: int, size: int = 4) -> int:
         """Read an unsigned integer of *size* bytes."""

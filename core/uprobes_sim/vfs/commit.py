@@ -70,5 +70,6 @@ def _on_host(what: str, path: str, action: Callable[[str], None]) -> None:
     except FileNotFoundError:
         if what != "deleted":
             raise ProgramError(f"{path} cannot be {what}: its directory is gone") from None
-    except OSError as exc:
-        raise ProgramError(f"{path} cannot be {what}: {exc.strerror}") from exc
+    except (OSError, OverflowError) as exc:  # a time may be too far for the host
+        reason = getattr(exc, "strerror", None) or exc
+        raise ProgramError(f"{path} cannot be {what}: {reason}") from exc

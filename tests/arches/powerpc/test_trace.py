@@ -1,0 +1,115 @@
+"""arches/powerpc/uprobes_sim_powerpc/trace.py and translate.py"""
+
+import random
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from powerpc_program import CODE, DATA, load
+from uprobes_sim.arch import Abi
+from uprobes_sim_powerpc import isa
+from uprobes_sim_powerpc.code import code_of
+from uprobes_sim_powerpc.isa.define import Insn
+from uprobes_sim_powerpc.op import Op
+from uprobes_sim_powerpc.regs import PtRegs
+from uprobes_sim_powerpc.trace import make
+from uprobes_sim_powerpc.translate import Untranslatable, translate
+
+MODULES = ("arith", "bits", "condition", "divide", "logic", "shift", "loadstore", "multiple")
+STRAIGHT = [
+    row
+    for row in isa.load()
+    if row.meaning.__module__.rpartition(".")[2] in MODULES and not row.prefixed
+]
+ABIS = {64: Abi(64, "little"), 32: Abi(32, "big")}
+
+
+def straight_ops(bits: Literal[32, 64], seed: int, length: int) -> tuple[list[Op], PtRegs, PtRegs]:
+    """Draw instructions with data all around r4, and two equal sets of registers."""
+    rng = random.Random(seed)
+    program = load(abi=ABIS[bits])
+    code = code_of(program.mm, "power10")
+    ops: list[Op] = []
+    while len(ops) < length:
+        row = rng.choice(STRAIGHT)
+        insn = row.form.value | rng.getrandbits(32) & ~row.form.mask
+        if "m" in row.fields:  # RA is r4, a pointer; RB is r5, which is small
+            insn = insn & ~(31 << 16 | 31 << 11) | 4 << 16 | 5 << 11 & ~row.form.mask
+        if row.bits <= bits and row.is_valid(insn):
+            ops.append(code.op(CODE + 4 * len(ops), insn, 4))
+    regs = program.regs
+    for name in regs.names()[:37]:
+        regs.set(name, rng.choice((0, -1, rng.getrandbits(64), rng.getrandbits(16))))
+    regs.gpr[4], regs.gpr[5] = DATA + 0x1000, rng.randrange(64)
+    return ops, regs, regs.copy()
+
+
+def everything(regs: PtRegs) -> dict[str, int]:
+    return {name: regs.get(name) for name in regs.names()}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([32, 64]), st.integers(0, 1 << 32), st.integers(1, 20))
+def test_a_trace_does_what_calls_do(bits: Literal[32, 64], seed: int, length: int) -> None:
+    ops, called, translated = straight_ops(bits, seed, length)
+    code = code_of(load(abi=ABIS[bits]).mm, "power10")
+    other = code_of(load(abi=ABIS[bits]).mm, "power10")
+    path = [other.op(op.cia, op.insn, 4) for op in ops]
+    trace = make(path, CODE + 4 * length, other.memory, other.mode)
+
+    for done, op in enumerate(ops):
+        called.nip = op.cia
+        meaning, args = code.op(op.cia, op.insn, 4).call
+        try:
+            meaning(called, *args)
+        except Exception:
+            expected = ~done
+            break
+    else:
+        called.nip = CODE + 4 * length
+        expected = length
+
+    assert trace.run(translated, 0, 1000) == expected
+    assert everything(translated) == everything(called)
+    assert other.mm.read(DATA, 0x2000) == code.mm.read(DATA, 0x2000)
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize(
+    "row",
+    [row for row in isa.load() if row.inline and row.meaning.__module__.endswith(MODULES)],
+    ids=lambda row: row.name,
+)
+def test_every_integer_definition_keeps_to_what_can_be_translated(
+    row: Insn, bits: Literal[32, 64]
+) -> None:
+    code = code_of(load(abi=ABIS[bits]).mm, "power10")
+
+    piece = translate(
+        Op(CODE, 8 if row.prefixed else 4, row, row.form.value, (print, ())), code.mode
+    )
+
+    assert piece.lines or piece.target or row.meaning.__code__.co_names == ()
+
+
+def test_without_sources_instructions_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_source(_: object) -> str:
+        raise OSError
+
+    from uprobes_sim_powerpc import translate as module
+
+    monkeypatch.setattr(module.inspect, "getsource", no_source)
+    module._source.cache_clear()
+    module._translate.cache_clear()
+    program = load(0x38630001, 0x4200FFFC, 0x44000002, ctr=3000)
+
+    program.run()
+
+    assert program.regs.gpr[3] == 3000
+    code = code_of(program.mm, "power10")
+    with pytest.raises(Untranslatable):
+        translate(code.fetch(CODE), code.mode)
+    module._source.cache_clear()
+    module._translate.cache_clear()
