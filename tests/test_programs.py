@@ -210,6 +210,15 @@ def test_the_demonstration_shows_what_it_promises(arch: str, bits: str) -> None:
     assert all(events[-1]["hits"].values()), "a probe of demo.toml is never hit"
 
 
+def test_an_instruction_is_shown_as_the_file_has_it() -> None:
+    """The x86 backend takes the rip out of it before it goes to the slot."""
+    result = CliRunner().invoke(app, ["--arch", "x86", "--format", "jsonl"])
+
+    events = map(json.loads, result.stdout.splitlines())
+    (text,) = {event["text"] for event in events if event.get("probe") == "negative"}
+    assert text.startswith("xorps xmm0, xmmword ptr [rip")
+
+
 def test_the_demonstration_in_words_ends_with_the_proof() -> None:
     result = CliRunner().invoke(app, ["--arch", "powerpc"])
 

@@ -269,6 +269,11 @@ def arch_cpu(abi: Abi, config: Config) -> Cpu:
 
 
 @hookimpl
+def arch_regs(abi: Abi, config: Config) -> Regs:
+    return PtRegs(Vaddr(0))
+
+
+@hookimpl
 def start_thread(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, config: Config) -> Regs:
     regs = PtRegs(entry)
     regs.sp = sp

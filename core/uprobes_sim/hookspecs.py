@@ -12,11 +12,13 @@ import pluggy
 
 from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
 from uprobes_sim.cpu import Cpu, Exit, Stop
+from uprobes_sim.errata import Erratum
 from uprobes_sim.memory import Mm, Vma
 from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.uretprobes import ReturnInstance, RpCheck
+from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Behaviour, Config
 
 PROJECT: Final = "uprobes_sim"
@@ -111,6 +113,11 @@ class RequiredHooks(Protocol):
     @_hookspec
     def arch_cpu(self, abi: Abi, config: Config) -> Cpu:
         """Make an engine that executes programs of *abi*."""
+        ...
+
+    @_hookspec
+    def arch_regs(self, abi: Abi, config: Config) -> Regs:
+        """Make the registers of an ordinary user task of *abi*, all zero where they can be."""
         ...
 
     @_hookspec
@@ -253,6 +260,65 @@ class WeakHooks(Protocol):
     @_hookspec
     def arch_insn_text(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> str:
         """Write the instruction as an assembler would. Default: capstone, else the bytes."""
+        ...
+
+    @_hookspec
+    def arch_parse_insn(self, text: str, abi: Abi) -> bytes:
+        """Read an instruction as people write it in hexadecimal; answer its bytes in memory.
+
+        Default: the bytes in memory order.
+
+        Raises:
+            ValueError: that is no instruction; in one line, why.
+        """
+        ...
+
+    @_hookspec
+    def arch_format_insn(self, insn: bytes, abi: Abi) -> str:
+        """Write the instruction that *insn* begins with, as `arch_parse_insn` reads it.
+
+        Default: as many bytes as a breakpoint has.
+        """
+        ...
+
+    @_hookspec
+    def arch_insn_fields(self, insn: bytes, abi: Abi) -> dict[str, int | str]:
+        """Take an instruction apart: fields by the names of the architecture's manual.
+
+        Default: none.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_mechanism(self, auprobe: ArchUprobe, abi: Abi, config: Config) -> Mechanism:
+        """Say how an accepted instruction is executed on an ordinary hit.
+
+        Default: out of line.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_warnings(
+        self, auprobe: ArchUprobe, abi: Abi, config: Config
+    ) -> tuple[Caution, ...]:
+        """Say what a user of a probe on an accepted instruction should know.
+
+        Every erratum in force that concerns the instruction is among them. Default: nothing.
+        """
+        ...
+
+    @_hookspec
+    def arch_errata(self) -> tuple[Erratum, ...]:
+        """List the known defects of Linux on this architecture. Default: none."""
+        ...
+
+    @_hookspec
+    def arch_emulate(self, insn: bytes, task: Task) -> int:
+        """Let the kernel's emulation execute one instruction on *task*, without a probe.
+
+        1: done; 0: it would go to the slot; -1: it must not be stepped at all. Default: by
+        `arch_uprobe_analyze_insn` and `arch_uprobe_skip_sstep`.
+        """
         ...
 
     @_hookspec

@@ -185,7 +185,11 @@ def configure(linked: Linked, options: Options) -> Config:
             f"{linked.info.name} has no processor {options.cpu}; it knows {', '.join(cpus)}"
         )
     kernel = Kernel(release, linked.hook.arch_behaviours())
-    return Config(kernel, options.cpu or cpus[0], options.errata)
+    cpu = options.cpu or cpus[0]
+    in_force = frozenset(
+        erratum.id for erratum in linked.hook.arch_errata() if erratum.in_force(release, cpu)
+    )
+    return Config(kernel, cpu, options.errata, in_force)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +304,10 @@ class _Run:
     def _insn_text(self, uprobe: Uprobe, vaddr: Vaddr) -> str:
         text = self._texts.get(vaddr)
         if text is None:
-            assert uprobe.arch is not None
+            # Not `uprobe.arch.insn`: a backend may have rewritten that for its slot.
+            end = uprobe.offset + self.linked.info.max_insn_bytes
             text = self._texts[vaddr] = self.linked.hook.arch_insn_text(
-                insn=uprobe.arch.insn, vaddr=vaddr, abi=self.task.mm.abi
+                insn=self.elf.data[uprobe.offset : end], vaddr=vaddr, abi=self.task.mm.abi
             )
         return text
 

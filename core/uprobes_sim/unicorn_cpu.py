@@ -25,7 +25,7 @@ from uprobes_sim.arch import Regs
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
 from uprobes_sim.memory import Access, Frame, Mm, PageFault, VmFlags
-from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
+from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
 
 _ACCESS: Final = {
     uc_const.UC_MEM_READ: Access.READ,
@@ -482,11 +482,11 @@ class _Replica:
     def locate(self, regs: UnicornRegs, fault: PageFault) -> PageFault:
         """Answer *fault* with the address of the first byte that was refused."""
         if fault.access is Access.EXEC:
-            at = max(regs.ip, fault.vaddr)
+            at = Vaddr(max(regs.ip, fault.vaddr))
         else:
             self._page = fault.vaddr
             self._repeat(regs)
-            at = fault.vaddr if self._found is None else self._found
+            at = Vaddr(fault.vaddr if self._found is None else self._found)
         return PageFault(at, fault.access, mapped=fault.mapped)
 
     def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401

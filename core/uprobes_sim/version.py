@@ -181,3 +181,9 @@ class Config:
     """One of `ArchInfo.cpus`."""
     errata: Literal["linux", "none"] = "linux"
     """Known defects of that kernel act (`linux`), or everything goes right (`none`)."""
+    in_force: frozenset[str] = frozenset()
+    """Ids of the errata that this machine has, whether they act or not."""
+
+    def acts(self, erratum: str) -> bool:
+        """Tell whether the defect with this id is to show itself."""
+        return self.errata == "linux" and erratum in self.in_force

@@ -2,7 +2,9 @@
 
 from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
 from uprobes_sim.cpu import Cpu, Exit
+from uprobes_sim.errata import Erratum
 from uprobes_sim.errno import Errno
+from uprobes_sim.errors import KernelError
 from uprobes_sim.hookspecs import ArchHooks, hookimpl
 from uprobes_sim.insn_text import capstone_text
 from uprobes_sim.memory import Vma
@@ -10,6 +12,7 @@ from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.uretprobes import ReturnInstance, RpCheck
+from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Behaviour, Config
 from uprobes_sim.write import uprobe_write_opcode
 
@@ -92,6 +95,43 @@ class Weak:
     @hookimpl(trylast=True)
     def arch_insn_text(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> str:
         return capstone_text(self._info.capstone, insn, vaddr)
+
+    @hookimpl(trylast=True)
+    def arch_parse_insn(self, text: str, abi: Abi) -> bytes:
+        return bytes.fromhex(text)
+
+    @hookimpl(trylast=True)
+    def arch_format_insn(self, insn: bytes, abi: Abi) -> str:
+        return insn[: self._info.swbp_size].hex()
+
+    @hookimpl(trylast=True)
+    def arch_insn_fields(self, insn: bytes, abi: Abi) -> dict[str, int | str]:
+        return {}
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_mechanism(self, auprobe: ArchUprobe, abi: Abi, config: Config) -> Mechanism:
+        return Mechanism("xol", f"{self._info.name}.xol", "a copy is stepped out of line")
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_warnings(
+        self, auprobe: ArchUprobe, abi: Abi, config: Config
+    ) -> tuple[Caution, ...]:
+        return ()
+
+    @hookimpl(trylast=True)
+    def arch_errata(self) -> tuple[Erratum, ...]:
+        return ()
+
+    @hookimpl(trylast=True)
+    def arch_emulate(self, insn: bytes, task: Task) -> int:
+        regs = task.regs
+        try:
+            auprobe = self.hook.arch_uprobe_analyze_insn(
+                insn=insn, mm=task.mm, vaddr=regs.ip, config=task.config
+            )
+        except KernelError:
+            return -1
+        return self.hook.arch_uprobe_skip_sstep(auprobe=auprobe, regs=regs, task=task)
 
     @hookimpl(trylast=True)
     def arch_variants(self) -> dict[str, object]:

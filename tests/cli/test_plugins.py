@@ -104,7 +104,7 @@ def test_a_second_plugin_called_x86_is_refused_where_x86_is_asked_for(tmp_path: 
 
 
 def test_a_plugin_without_a_demonstration_says_so(tmp_path: Path) -> None:
-    distribution(tmp_path, "thin", "thin", "from uprobes_sim_x86.uprobes import *\nINTERFACE = 1")
+    distribution(tmp_path, "thin", "thin", "INTERFACE = 1")
 
     done = uprobes_sim(tmp_path, "--arch", "thin")
 
@@ -117,8 +117,8 @@ def test_a_plugin_that_raises_is_one_line(tmp_path: Path) -> None:
     """Who uses it cannot mend it, and who wrote it gets the place."""
     source = (
         "import uprobes_sim\n"
-        "from uprobes_sim_x86.uprobes import *\n"
-        "INTERFACE = 1\n"
+        "from uprobes_sim_x86 import uprobes\n"
+        "globals().update(vars(uprobes), __name__=__name__)\n"
         "@uprobes_sim.hookimpl\n"
         "def start_thread(entry, sp, mm, e_flags, config):\n"
         "    return {}['no such key']\n"

@@ -22,9 +22,8 @@ from uprobes_sim_powerpc.isa.interrupts import (
     Trapped,
 )
 from uprobes_sim_powerpc.regs import MSR_SE, NO_RESERVATION, PtRegs
-from uprobes_sim_powerpc.trace import Trace
 
-HOT: Final = 200
+HOT: Final = 100
 """Runs after which a block is worth the time that translation takes."""
 
 _BUDGET: Final = Exit(Stop.BUDGET)
@@ -73,7 +72,12 @@ class PowerpcCpu:
                 if recorder is not None:
                     recorder.close(regs.nip)
                     recorder = None
-                self._run_trace(trace, code, regs, end)
+                done = trace.run(regs, self.insns, end)
+                if done >= 0:
+                    self.insns = done
+                    continue
+                self.insns = ~done
+                self._run_block(Block([code.fetch(regs.nip)]), regs, 1)
                 continue
             block = code.block(regs.nip)
             block.runs += 1
@@ -82,14 +86,6 @@ class PowerpcCpu:
             if recorder is not None and not recorder.add(block):
                 recorder = None
             self._run_block(block, regs, end - self.insns)
-
-    def _run_trace(self, trace: Trace, code: Code, regs: PtRegs, end: int) -> None:
-        done = trace.run(regs, self.insns, end)
-        if done >= 0:
-            self.insns = done
-            return
-        self.insns = ~done
-        self._run_block(Block([code.fetch(regs.nip)]), regs, 1)
 
     def _run_block(self, block: Block, regs: PtRegs, budget: int) -> None:
         """Execute a block, or as much of it as *budget* allows."""

@@ -58,13 +58,19 @@ _HWCAP2_64: Final = (
 """What libraries choose their code by: POWER8, whatever the processor."""
 
 
-def first_regs(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, cpu: str) -> PtRegs:
-    """Make the registers of a program whose ELF header says *entry* (start_thread)."""
-    abi = mm.abi
+def user_regs(abi: Abi, cpu: str) -> PtRegs:
+    """Make the registers of an ordinary user task, all zero but MSR."""
     msr = MSR_USER | MSR_SF * (abi.bits == 64) | MSR_LE * (abi.byteorder == "little")
     level, pvr = CPUS[cpu]
     regs = PtRegs(abi.bits, msr, isa_300=has_isa_300(abi, level))
     regs.spr[SPR_PVR] = pvr
+    return regs
+
+
+def first_regs(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, cpu: str) -> PtRegs:
+    """Make the registers of a program whose ELF header says *entry* (start_thread)."""
+    abi = mm.abi
+    regs = user_regs(abi, cpu)
     regs.sp = sp
     regs.nip = entry
     if abi.bits == 64:

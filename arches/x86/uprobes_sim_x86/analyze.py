@@ -36,6 +36,8 @@ X86_NOPS: Final = frozenset(
 _IP_CORRECT: Final = frozenset({0xC2, 0xC3, 0xCA, 0xCB, 0xEA})
 """Returns, and the far jump: they leave ip where it belongs."""
 
+_BRANCHES: Final = frozenset({0x90, 0xE8, 0xE9, 0xEB, *range(0x70, 0x80)})
+
 _NO_RIPREL: Final = _IP_CORRECT | {0x9A, 0x9D}
 
 
@@ -112,12 +114,12 @@ def _branch_setup_xol_ops(insn: Insn, kernel: Kernel) -> BranchOps | None:
     if kernel.has("x86_long_nops_emulated") and insn.data[: insn.length] in X86_NOPS:
         return nop
     if opcode == 0x90 and kernel.has("x86_word_nop_accepted"):
-        return BranchOps(opcode, insn.length, insn.immediate)
-    if opcode == 0x0F and len(insn.opcode) == 2:
-        opcode = insn.opcode[1] - 0x10
-    elif opcode == 0x0F:
-        return None
-    if opcode not in (0xE8, 0xE9, 0xEB) and not 0x70 <= opcode <= 0x7F and insn.opcode[0] != 0x90:
+        return nop
+    if len(insn.opcode) == 2:
+        opcode = insn.opcode[1] - 0x10  # the short form of a near jcc
+        if not 0x70 <= opcode <= 0x7F:
+            return None
+    elif opcode not in _BRANCHES:
         return None
     if 0x66 in insn.prefixes:
         raise _not_supported("branch16", "a branch with a 66 prefix")

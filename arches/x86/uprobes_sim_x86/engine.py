@@ -32,6 +32,9 @@ _USER_SELECTORS: Final = {64: 0x23, 32: 0x1B}
 _CR4_OSFXSR, _CR4_OSXMMEXCPT = 1 << 9, 1 << 10
 _BOOT_AT: Final = 0x1000
 
+_FPU_START: Final = {x86.UC_X86_REG_FPCW: 0x37F, x86.UC_X86_REG_MXCSR: 0x1F80}
+"""What a new task finds: 80-bit precision, every exception masked. Unicorn starts with zeros."""
+
 _REGISTERS: Final = {
     64: (
         *(getattr(x86, f"UC_X86_REG_R{name.upper()}") for name in (*GENERAL, "ip")),
@@ -102,6 +105,8 @@ class X86Guest:
         uc.reg_write(x86.UC_X86_REG_CR4, _CR4_OSFXSR | _CR4_OSXMMEXCPT)
         uc.reg_write(x86.UC_X86_REG_MSR, (_MSR_EFER, _EFER[self._bits]))
         uc.reg_write(x86.UC_X86_REG_MSR, (_MSR_STAR, _USER_SELECTORS[self._bits] << 48))
+        for register, value in _FPU_START.items():
+            uc.reg_write(register, value)
         user = _BOOT_AT + len(sysret)
         uc.reg_write(self.registers[GENERAL.index("cx")], user)
         if self._bits == 64:

@@ -33,6 +33,11 @@ _ANY_ENTRY: Final = 0xFFFF_FFFF
 
 
 @hookimpl
+def arch_regs(abi: Abi, config: Config) -> Regs:
+    return PtRegs(abi.bits)
+
+
+@hookimpl
 def start_thread(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, config: Config) -> Regs:
     regs = PtRegs(mm.abi.bits)
     regs.ip, regs.sp = entry, sp

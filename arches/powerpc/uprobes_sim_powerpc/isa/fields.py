@@ -62,6 +62,7 @@ FIELDS: Final[dict[str, Field]] = {
     "XC": _vsx(6, 3),
     "XT_DQ": _vsx(21, 3),  # lxv, stxv
     "XT_8LS": _vsx(21, 26),  # plxv, pstxv
+    "XT_8RR": _vsx(21, 16),  # xxspltiw
     "XTp": _vsx_pair,
     # condition register fields
     "BF": unsigned(23, 3),
@@ -83,6 +84,8 @@ FIELDS: Final[dict[str, Field]] = {
     "UIM3": unsigned(16, 3),
     "UIM4": unsigned(16, 4),
     "IMM8": unsigned(11, 8),
+    "IMM32": lambda insn: insn >> 16 & 0xFFFF0000 | insn & 0xFFFF,
+    "IX": unsigned(17, 1),
     # shifts and masks
     "ME": unsigned(1, 5),
     "sh": lambda insn: insn >> 11 & 31 | insn << 4 & 32,  # 64-bit forms, split

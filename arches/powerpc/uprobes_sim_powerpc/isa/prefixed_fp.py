@@ -1,9 +1,11 @@
 """Prefixed floating-point and vector loads and stores (Power ISA 3.1, book I, 4.6.2, 7.6.1)."""
 
+from typing import Final
+
 from uprobes_sim_powerpc.fpu.number import narrow, widen
-from uprobes_sim_powerpc.isa.define import LS8, LS8X, MLS, insn
+from uprobes_sim_powerpc.isa.define import LS8, LS8X, MLS, Form, insn
 from uprobes_sim_powerpc.isa.fp_load import put
-from uprobes_sim_powerpc.isa.helpers import M64
+from uprobes_sim_powerpc.isa.helpers import M32, M64
 from uprobes_sim_powerpc.isa.prefixed import address, one_base
 from uprobes_sim_powerpc.mmu import Memory
 from uprobes_sim_powerpc.regs import PtRegs
@@ -59,3 +61,31 @@ def plxv(s: PtRegs, m: Memory, XT_8LS: int, RA: int, R: int, D34: int, CIA: int)
 @insn("pstxv", LS8X(54), kernel="STORE_VSX", isa="3.1", bits=64, valid=one_base)
 def pstxv(s: PtRegs, m: Memory, XT_8LS: int, RA: int, R: int, D34: int, CIA: int) -> None:
     m.store16(address(s, RA, R, D34, CIA), s.hi[XT_8LS] << 64 | s.lo[XT_8LS])
+
+
+XXSPLTI: Final = 0x05000000 << 32
+"""Prefix of type 1, 8RR, before a suffix that has an immediate of 32 bits."""
+
+
+def splat(number: int, mask: int) -> Form:
+    """Make the form of a splat of an immediate; *number* tells which."""
+    return Form(XXSPLTI | 32 << 26 | number << 17, 0xFFF00000 << 32 | 0xFC000000 | mask << 17)
+
+
+@insn("xxspltiw", splat(3, 15), isa="3.1", bits=64)
+def xxspltiw(s: PtRegs, XT_8RR: int, IMM32: int) -> None:
+    s.hi[XT_8RR] = IMM32 * 0x100000001
+    s.lo[XT_8RR] = IMM32 * 0x100000001
+
+
+@insn("xxspltidp", splat(2, 15), isa="3.1", bits=64, inline=False)
+def xxspltidp(s: PtRegs, XT_8RR: int, IMM32: int) -> None:
+    s.hi[XT_8RR] = s.lo[XT_8RR] = widen(IMM32)
+
+
+@insn("xxsplti32dx", splat(0, 14), isa="3.1", bits=64, inline=False)
+def xxsplti32dx(s: PtRegs, XT_8RR: int, IX: int, IMM32: int) -> None:
+    shift = 0 if IX else 32
+    kept = M32 << 32 - shift
+    s.hi[XT_8RR] = s.hi[XT_8RR] & kept | IMM32 << shift
+    s.lo[XT_8RR] = s.lo[XT_8RR] & kept | IMM32 << shift

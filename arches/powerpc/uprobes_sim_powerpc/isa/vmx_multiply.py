@@ -43,6 +43,10 @@ _half("vmulouw", 136, 32, "2.07")
 _half("vmulosw", 392, 32, "2.07")
 _half("vmuleuw", 648, 32, "2.07")
 _half("vmulesw", 904, 32, "2.07")
+_half("vmuloud", 200, 64, "3.1")
+_half("vmulosd", 456, 64, "3.1")
+_half("vmuleud", 712, 64, "3.1")
+_half("vmulesd", 968, 64, "3.1")
 binary("vmuluwm", 137, pairwise(32, int.__mul__), "2.07")
 
 

@@ -145,7 +145,8 @@ int main(void)
 		code[4 * i + 1] = records[i].insn[1];
 		code[4 * i + 2] = 0x4e800020; /* blr */
 	}
-	__builtin___clear_cache((char *)code, (char *)(code + 4 * count));
+	for (size_t i = 0; i < count; i++)
+		__asm__ volatile("dcbst 0, %0; sync; icbi 0, %0; isync" : : "r"(&code[4 * i]) : "memory");
 	for (size_t i = 0; i < count; i++) {
 		memcpy(&work, &records[i], sizeof(work));
 		if (!sigsetjmp(next, 1))

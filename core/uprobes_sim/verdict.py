@@ -1,0 +1,40 @@
+"""What the kernel would answer to a probe, and how it would step it, with the reason."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from uprobes_sim.errata import Severity
+from uprobes_sim.errno import Errno
+from uprobes_sim.events import How
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """A warning: what a user of a probe should know beforehand."""
+
+    rule: str
+    """Stable identifier, such as `powerpc.suffix`; of a known defect, the erratum's id."""
+    severity: Severity
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """How an accepted instruction is executed on an ordinary hit."""
+
+    how: How
+    rule: str
+    """Stable identifier, such as `powerpc.emulate.branch`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The kernel's answer to a probe on one instruction."""
+
+    verdict: Literal["reject", "emulate", "xol"]
+    errno: Errno | None
+    """None unless rejected."""
+    rule: str
+    reason: str
+    warnings: tuple[Caution, ...] = ()

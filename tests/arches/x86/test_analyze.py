@@ -1,0 +1,198 @@
+"""arches/x86/uprobes_sim_x86/analyze.py and insn.py, against a live kernel's answers."""
+
+from pathlib import Path
+from typing import Literal, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uprobes_sim.errors import Refused
+from uprobes_sim.version import RELEASES, Kernel
+from uprobes_sim_x86.analyze import analyze
+from uprobes_sim_x86.behaviours import BEHAVIOURS
+from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps
+from uprobes_sim_x86.tables import opcodes
+
+HERE = Path(__file__).parent
+NEWEST = Kernel(RELEASES[-1], BEHAVIOURS)
+LETTERS = {"ENOTSUPP": "N", "ENOEXEC": "X"}
+MANDATORY = {"66": b"\x66", "f2": b"\xf2", "f3": b"\xf3", "66f2": b"\x66\xf2"}
+Bits = Literal[32, 64]
+
+
+def verdict(code: bytes, bits: Bits = 64, kernel: Kernel = NEWEST) -> str:
+    if code.startswith(b"\xcc"):
+        return "N"  # the core's answer, before the architecture is asked
+    try:
+        analyze(code[:16].ljust(16, b"\0"), bits, kernel)
+    except Refused as exc:
+        return LETTERS[exc.errno.name]
+    return "."
+
+
+def lead(table: str) -> bytes:
+    """Bytes in front of the opcode, for the name of a recorded table."""
+    words = table.split()
+    match words:
+        case ["one_byte", *prefix]:
+            return bytes.fromhex("".join(prefix))
+        case [("0f" | "0f38" | "0f3a") as escape, *prefix]:
+            return bytes.fromhex("".join(prefix)) + bytes.fromhex(escape)
+    number, pp = (int(word.lstrip("map")) for word in words[1:])
+    return {
+        "vex": bytes([0xC4, 0xE0 | number, 0x78 | pp]),
+        "evex": bytes([0x62, 0xF0 | number, 0x7C | pp, 0x48]),
+        "xop": bytes([0x8F, 0xE0 | number, 0x78 | pp]),
+    }[words[0]]
+
+
+def recorded() -> list[tuple[Bits, str, str]]:
+    tables = []
+    for line in (HERE / "verdicts.txt").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        bits, table, *lists = line.split(" | ")
+        letters = ["."] * 256
+        for refused in lists:
+            for opcode in opcodes(refused[1:]):
+                letters[opcode] = refused[0]
+        tables.append((cast(Bits, int(bits)), table, "".join(letters)))
+    return tables
+
+
+@pytest.mark.parametrize(("bits", "table", "letters"), recorded())
+def test_every_opcode_gets_the_live_kernels_verdict(bits: Bits, table: str, letters: str) -> None:
+    found = ""
+    for opcode in range(256):
+        both = {verdict(lead(table) + bytes([opcode, modrm]), bits) for modrm in (0xC0, 0x05)}
+        found += both.pop() if len(both) == 1 else "m"
+
+    assert found == letters
+
+
+def test_random_bytes_get_the_live_kernels_verdict() -> None:
+    lines = (HERE / "random_verdicts.txt").read_text().splitlines()
+    rows = [line.split() for line in lines if not line.startswith("#")]
+
+    wrong = [
+        (bits, letter, code)
+        for bits, letter, code in rows
+        if verdict(bytes.fromhex(code), cast(Bits, int(bits))) != letter
+    ]
+
+    assert len(rows) == 1399
+    assert wrong == []
+
+
+@given(st.binary(min_size=16, max_size=16), st.sampled_from([32, 64]), st.sampled_from(RELEASES))
+def test_random_bytes_raise_nothing_but_refusals(
+    code: bytes, bits: Bits, release: tuple[int, ...]
+) -> None:
+    assert verdict(code, bits, Kernel(release, BEHAVIOURS)) in {".", "N", "X"}
+
+
+@pytest.mark.parametrize(
+    ("code", "slot", "scratch"),
+    [
+        pytest.param("488b0578563412", "488b8678563412", "si", id="mov: rsi"),
+        pytest.param("488b3578563412", "488bb778563412", "di", id="reg is rsi: rdi"),
+        pytest.param("4d8b0578563412", "4c8b8678563412", "si", id="REX.B is cleared"),
+        pytest.param("c4e149580578563412", "c4e149588778563412", "di", id="vvvv is rsi: rdi"),
+        pytest.param("c4e2c3f63578563412", "c4e2c3f6b378563412", "bx", id="both taken: rbx"),
+        pytest.param("c5f8280578563412", "c5f8288678563412", "si", id="VEX of two bytes"),
+        pytest.param("ff1578563412", "ff9678563412", "si", id="indirect call"),
+    ],
+)
+def test_ip_relative_memory_is_addressed_by_a_scratch_register(
+    code: str, slot: str, scratch: str
+) -> None:
+    data = bytes.fromhex(code)
+
+    probe = analyze(data.ljust(16, b"\0"), 64, NEWEST)
+
+    assert isinstance(probe.ops, DefaultOps)
+    assert (probe.ixol[: len(data)].hex(), probe.ops.scratch) == (slot, scratch)
+
+
+def test_32_bit_tasks_have_no_ip_relative_memory() -> None:
+    data = bytes.fromhex("8b0578563412").ljust(16, b"\0")
+
+    probe = analyze(data, 32, NEWEST)
+
+    assert probe.ixol == data
+
+
+@pytest.mark.parametrize(
+    ("code", "ops"),
+    [
+        pytest.param("eb05", BranchOps(0xEB, 2, 5), id="jmp short"),
+        pytest.param("e9fbffffff", BranchOps(0xE9, 5, -5), id="jmp near"),
+        pytest.param("e844332211", BranchOps(0xE8, 5, 0x11223344), id="call"),
+        pytest.param("7405", BranchOps(0x74, 2, 5), id="je short"),
+        pytest.param("0f8505000000", BranchOps(0x75, 6, 5), id="jne near"),
+        pytest.param("90", BranchOps(0x90, 1, 0), id="nop"),
+        pytest.param("f390", BranchOps(0x90, 2, 0), id="pause"),
+        pytest.param("0f1f440000", BranchOps(0x90, 5, 0), id="nop of five bytes"),
+        pytest.param("0f1f840001000000", DefaultOps(8, Fixup.IP), id="not quite a known nop"),
+        pytest.param("55", PushOps("bp", 1), id="push rbp"),
+        pytest.param("4154", PushOps("r12", 2), id="push r12"),
+        pytest.param("4855", DefaultOps(2, Fixup.IP), id="push with REX.W"),
+        pytest.param("c3", DefaultOps(1, Fixup(0)), id="ret"),
+        pytest.param("ffd0", DefaultOps(2, Fixup.CALL), id="call rax"),
+        pytest.param("ffe0", DefaultOps(2, Fixup(0)), id="jmp rax"),
+        pytest.param("9d", DefaultOps(1, Fixup.IP | Fixup.SETF), id="popf"),
+        pytest.param("0ffbc0", DefaultOps(3, Fixup.IP), id="psubq, ten above a jump"),
+        pytest.param("c5f9ebc0", BranchOps(0xEB, 4, 0), id="vpor is taken for a jump"),
+        pytest.param("4190", BranchOps(0x90, 2, 0), id="xchg r8 is taken for a nop"),
+    ],
+)
+def test_the_mechanism(code: str, ops: object) -> None:
+    probe = analyze(bytes.fromhex(code).ljust(16, b"\0"), 64, NEWEST)
+
+    assert probe.ops == ops
+
+
+def test_the_copy_of_a_call_goes_nowhere() -> None:
+    probe = analyze(bytes.fromhex("e844332211").ljust(16, b"\x90"), 64, NEWEST)
+
+    assert probe.ixol == bytes.fromhex("e800000000").ljust(16, b"\x90")
+
+
+@pytest.mark.parametrize(
+    ("code", "release", "before", "since"),
+    [
+        pytest.param("0f05", (4, 1), "N", ".", id="syscall"),
+        pytest.param("8ed0", (4, 18), ".", "N", id="mov ss"),
+        pytest.param("6690", (6, 3), "N", ".", id="66 nop"),
+        pytest.param("66eb00", (3, 16), ".", "N", id="16-bit jmp"),
+    ],
+)
+def test_verdicts_change_with_the_release(
+    code: str, release: tuple[int, ...], before: str, since: str
+) -> None:
+    older = RELEASES[RELEASES.index(release) - 1]
+    data = bytes.fromhex(code)
+
+    verdicts = [verdict(data, 64, Kernel(at, BEHAVIOURS)) for at in (older, release)]
+
+    assert verdicts == [before, since]
+
+
+@pytest.mark.parametrize(
+    ("code", "release", "ops"),
+    [
+        pytest.param("55", (4, 16), PushOps, id="push"),
+        pytest.param("eb00", (3, 16), BranchOps, id="jmp"),
+        pytest.param("0f1f00", (6, 18), BranchOps, id="nop of three bytes"),
+    ],
+)
+def test_emulation_came_with_a_release(
+    code: str, release: tuple[int, ...], ops: type[object]
+) -> None:
+    older = RELEASES[RELEASES.index(release) - 1]
+    data = bytes.fromhex(code).ljust(16, b"\0")
+
+    found = [type(analyze(data, 64, Kernel(at, BEHAVIOURS)).ops) for at in (older, release)]
+
+    assert found == [DefaultOps, ops]
