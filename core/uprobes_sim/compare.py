@@ -49,6 +49,21 @@ class FinalState:
         """Tell whether *value* is the trampoline's address in place of a return address."""
         return value == self.trampoline and unprobed in self.replaced
 
+    def left_over(self, probed: bytes, unprobed: bytes) -> bool:
+        """Tell whether two words of memory differ in nothing but such an address.
+
+        A dead one may be overwritten in part, so each byte counts for itself.
+        """
+        if self.trampoline is None:
+            return False
+        order = self.mm.abi.byteorder
+        ours = self.trampoline.to_bytes(len(probed), order)
+        at = [i for i, byte in enumerate(probed) if byte != unprobed[i]]
+        return all(probed[i] == ours[i] for i in at) and any(
+            all(unprobed[i] == theirs[i] for i in at)
+            for theirs in (vaddr.to_bytes(len(probed), order) for vaddr in self.replaced)
+        )
+
 
 def compare(probed: FinalState, unprobed: FinalState) -> Compared:
     """Compare everything but the probes' own page, with the probes removed again."""
@@ -72,8 +87,7 @@ class _Findings:
 
     def __init__(self, probed: FinalState) -> None:
         self._probed = probed
-        self._abi = probed.mm.abi
-        self._word = self._abi.bits // 8
+        self._word = probed.mm.abi.bits // 8
         self._differences: list[Difference] = []
         self._memory: list[tuple[int, bytes, bytes]] = []
         """Ranges of memory that differ: address, probed, unprobed."""
@@ -98,8 +112,7 @@ class _Findings:
             ours, theirs = probed[at : at + self._word], unprobed[at : at + self._word]
             if ours == theirs:
                 continue
-            order = self._abi.byteorder
-            if self._probed.stands_for(int.from_bytes(ours, order), int.from_bytes(theirs, order)):
+            if self._probed.left_over(ours, theirs):
                 self._trampoline_values += 1
             else:
                 self._add_memory(start + at, ours, theirs)

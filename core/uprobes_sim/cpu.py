@@ -41,7 +41,7 @@ class Cpu(Protocol):
     """An engine: it executes instructions of user mode and knows nothing of probes."""
 
     insns: int
-    """Instructions executed so far."""
+    """Instructions executed so far; one that faults, or a trap that fires, is none."""
 
     def run(self, regs: Regs, mm: Mm, budget: int) -> Exit:
         """Execute from `regs.ip` until something happens, or *budget* instructions.

@@ -262,9 +262,12 @@ class UnicornCpu:
             found = self._guest.interrupt(regs, self._interrupt)
             if self._interrupt in self._guest.sticky:
                 self._calm()
+                self._guest.enter(self._uc, regs)
         elif self._pause is None and not regs.ip:
             found = self._guest.segfault(regs, PageFault(0, Access.EXEC, mapped=False), self._mm)
-        if found is not None and found.stop is Stop.FAULT:
+        if found is not None and found.stop is Stop.BREAKPOINT:
+            self.insns -= 1
+        elif found is not None and found.stop is Stop.FAULT:
             block = self._blocks.get(self._last)
             if block is not None and regs.ip in block.starts:
                 self.insns -= sum(start >= regs.ip for start in block.starts)
@@ -294,9 +297,10 @@ class UnicornCpu:
             self._pause = None
             stepping = self._guest.set_step(regs, on=False)
             found = self._guest.special(regs, self._mm)
+            self._guest.enter(self._uc, regs)
             if stepping:
                 self._guest.set_step(regs, on=True)
-            self.insns += found is None or found.stop is not Stop.FAULT
+            self.insns += _executed(found)
             if found is None and stepping:
                 return self._guest.interrupt(regs, STEPPED)
         return found
@@ -311,7 +315,7 @@ class UnicornCpu:
         finally:
             self._uc.ctl_flush_tb()
             self._single, self._pause = False, pause
-        self.insns = before + (found is None or found.stop is not Stop.FAULT)
+        self.insns = before + _executed(found)
         return found
 
     @property
@@ -491,10 +495,15 @@ class _Replica:
 
     def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
         """Fill a TLB entry, the refused page with the scratch page."""
-        if vaddr & ~PAGE_MASK == self._page & ~PAGE_MASK:
-            entry.paddr, entry.perms = 0, uc_const.UC_PROT_ALL
+        fetch = access == uc_const.UC_MEM_FETCH
+        refused = vaddr & ~PAGE_MASK == self._page & ~PAGE_MASK
+        if refused and not fetch:
+            entry.paddr, entry.perms = 0, uc_const.UC_PROT_READ | uc_const.UC_PROT_WRITE
             return True
-        return self._memory.fill(uc, vaddr, access, entry, data)
+        found = self._memory.fill(uc, vaddr, access, entry, data)
+        if refused:
+            entry.perms = uc_const.UC_PROT_EXEC  # the code itself lies in the refused page
+        return found
 
     def _repeat(self, regs: UnicornRegs) -> None:
         ids = self._guest.registers
@@ -553,3 +562,8 @@ def _hook(uc: Uc, kind: int, callback: object) -> None:
 def _check(status: int) -> None:
     if status != uc_const.UC_ERR_OK:
         raise EngineError(f"Unicorn: {UcError(status)}")
+
+
+def _executed(found: Exit | None) -> bool:
+    """Tell whether the instruction that led to an exit counts as executed."""
+    return found is None or found.stop not in (Stop.FAULT, Stop.BREAKPOINT)

@@ -109,6 +109,9 @@ UNDEFINED = {
 STATUS_IS_WRONG = ("xvmul", "xvdiv", "xvmadd", "xvmsub", "xvnm", "xvcv", "xvadd", "xvsub")
 """QEMU loses UX of one element when another one overflows."""
 
+ONE_INVALID_ALL_INVALID = ("xvcvdps", "xvcvdpu", "xvcvsps", "xvcvspu")
+"""Conversions of which QEMU spoils all elements behind an invalid one: here all are alike."""
+
 
 def rows() -> list[Insn]:
     files = ("fp_", "vsx_", "vmx_", "lanes")
@@ -183,7 +186,7 @@ def draw_word(rng: random.Random, row: Insn) -> int:
         if "RB" in row.fields:
             word = word & ~(31 << 11) | 30 << 11
         else:
-            word &= ~0xFFC0
+            word &= ~0xFFD0
     return word & ~row.form.mask | row.form.value
 
 
@@ -196,7 +199,10 @@ def draw(rng: random.Random, row: Insn) -> tuple[int, ...]:
     length = rng.choice((0, 1, 5, 8, 16, 17, 200)) << 56
     offset = length if row.name in ("lxvl", "lxvll", "stxvl", "stxvll") else rng.randrange(32)
     gprs = (draw_double(rng), rng.getrandbits(64), offset)
-    vsrs = (draw_doubleword(rng, row) for _ in range(16))
+    vsrs = [draw_doubleword(rng, row) for _ in range(16)]
+    if row.name.startswith(ONE_INVALID_ALL_INVALID):
+        words = [half >> 32 if "vsp" in row.name else half for half in vsrs[::2] for _ in "ab"]
+        vsrs = [word * 0x100000001 if "vsp" in row.name else word for word in words]
     memory = b"".join(draw_single(rng).to_bytes(4, "little") for _ in range(16))
     vscr = rng.choice((0, 0x10000))
     return word, NOP, fpscr, vscr, rng.getrandbits(32), *gprs, *vsrs, memory
@@ -269,7 +275,10 @@ def test_floating_point_and_vector_instructions_do_what_qemu_does(oracle: Path) 
 
     answers = expected(oracle, [record for _, record in cases])
 
+    differing = {}
     for (row, record), answer in zip(cases, answers, strict=True):
-        text = f"{row.name} {record[0]:#010x} on {record[2:]}"
-        assert answer[0] == record[0], f"QEMU does not know {text}"
-        assert defined(row, execute(record)) == defined(row, answer), text
+        if answer[0] == 0 or defined(row, execute(record)) != defined(row, answer):
+            differing[row.name] = [
+                value if isinstance(value, bytes) else hex(value) for value in record
+            ]
+    assert differing == {}

@@ -55,6 +55,8 @@ class Code:
         self.traces: dict[int, Trace] = {}
         self.pages: defaultdict[int, set[int]] = defaultdict(set)
         """Addresses of blocks and traces that have instructions in a page, by page number."""
+        self.changes = 0
+        """How often code was forgotten."""
         mm.notifiers.append(self.flush)
 
     def flush(self, start: int, end: int) -> None:
@@ -69,6 +71,7 @@ class Code:
         for cia in self.pages.pop(vpn, ()):
             self.blocks.pop(cia, None)
             self.traces.pop(cia, None)
+            self.changes += 1
 
     def stored_into(self, vpn: int) -> bool:
         """Hear of a store into page *vpn*; it may be kept for more until code is found in it."""
@@ -177,6 +180,7 @@ class Recorder:
         self._code = code
         self._path: list[Op] = []
         self._heads: set[int] = set()
+        self._changes = code.changes
 
     def add(self, block: Block) -> bool:
         """Note that *block* is next; False: the path has come to its end before it."""
@@ -189,6 +193,6 @@ class Recorder:
         return True
 
     def close(self, follows: int) -> None:
-        """Translate the path, after which comes *follows*."""
-        if self._path:
+        """Translate the path, after which comes *follows*, if its code is still what it was."""
+        if self._path and self._changes == self._code.changes:
             self._code.keep_trace(self._path, follows)
