@@ -13,7 +13,7 @@ from uprobes_sim.loader import ET_DYN, PF_R, PF_W, PF_X, Program, Segment
 from uprobes_sim.memory import Inode, Mm, VmFlags
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr, page_align
 from uprobes_sim.version import Config
-from uprobes_sim.vfs.nodes import UID
+from uprobes_sim.vfs.nodes import GID, UID
 
 STACK_SIZE: Final = 8 << 20
 """Length of the stack mapping, in bytes: it does not grow, it is there (RLIMIT_STACK)."""
@@ -158,8 +158,8 @@ def _auxv(program: Program, bias: int) -> dict[int, int | bytes]:
         "AT_ENTRY": program.entry + bias,
         "AT_UID": UID,
         "AT_EUID": UID,
-        "AT_GID": UID,
-        "AT_EGID": UID,
+        "AT_GID": GID,
+        "AT_EGID": GID,
         "AT_SECURE": 0,
         "AT_RANDOM": RANDOM_BYTES,
         "AT_EXECFN": os.fsencode(program.path) + b"\0",

@@ -10,6 +10,7 @@ from typing import BinaryIO, Literal
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.binfmt_elf import exec_program
+from uprobes_sim.clock import Clock
 from uprobes_sim.compare import FinalState, compare
 from uprobes_sim.errors import (
     KernelError,
@@ -238,7 +239,12 @@ class _Run:
         """Load the program, ready to start."""
         self.machine = Machine(self.linked, self.config)
         self.machine.uprobes.on_step = self._on_step
-        self.vfs = Vfs(stdin=self.stdin, on_output=self._on_output, exe=self.elf.path)
+        self.vfs = Vfs(
+            stdin=self.stdin,
+            on_output=self._on_output,
+            exe=self.elf.path,
+            clock=Clock.after(*map(Path, self.argv)),
+        )
         self._inode = self.vfs.new_inode(str(self.elf.path), self.elf.data)
         mm = self.machine.new_mm()
         started = exec_program(

@@ -14,6 +14,7 @@ from uprobes_sim.linker import Linked
 from uprobes_sim.loader import load
 from uprobes_sim.memory import Inode, Mm, VmFlags
 from uprobes_sim.version import Config, Kernel
+from uprobes_sim.vfs.nodes import GID, UID
 
 CONFIG = Config(Kernel((6, 18)), "generic")
 MAY = VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
@@ -94,7 +95,7 @@ def test_the_stack_holds_what_libc_looks_for(tmp_path: Path, abi: Abi) -> None:
     assert rest[6] == 0
     auxv = dict(zip(rest[7:37:2], rest[8:38:2], strict=True))
     assert (auxv[6], auxv[9], auxv[17], auxv[23], auxv[7]) == (4096, 0x10000, 100, 0, 0)
-    assert [auxv[key] for key in (11, 12, 13, 14)] == [1000] * 4
+    assert [auxv[key] for key in (11, 12, 13, 14)] == [UID, UID, GID, GID]
     assert mm.read(auxv[25], 16) == RANDOM_BYTES
     assert string(mm, auxv[31]) == str(tmp_path / "prog")
     assert (auxv[5], rest[37:39]) == (1, [0, 0])

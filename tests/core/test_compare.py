@@ -101,3 +101,28 @@ def test_the_trampolines_address_excuses_nothing_else() -> None:
         box.task.mm.write(DATA, (0x7FFF_E000).to_bytes(8, "little"))
 
     assert [each.what for each in both(damage).differences] == ["memory"]
+
+
+@pytest.mark.parametrize(
+    ("probed", "unprobed", "tolerated"),
+    [
+        pytest.param("00f0ff7f00000000", "0800010000000000", True, id="whole"),
+        pytest.param("00f0020000000000", "0800020000000000", True, id="overwritten in part"),
+        pytest.param("00f0020000000000", "0900020000000000", False, id="another return address"),
+        pytest.param("01f0020000000000", "0800020000000000", False, id="another trampoline"),
+    ],
+)
+def test_a_dead_return_address_may_be_overwritten_in_part(
+    probed: str, unprobed: str, tolerated: bool
+) -> None:
+    state = FinalState(
+        mm=Box(*WORDS).task.mm,
+        exit_status=0,
+        signal=None,
+        output={},
+        registers={},
+        trampoline=Vaddr(0x7FFFF000),
+        replaced=frozenset({Vaddr(0x10008)}),
+    )
+
+    assert state.left_over(bytes.fromhex(probed), bytes.fromhex(unprobed)) is tolerated

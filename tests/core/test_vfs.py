@@ -13,6 +13,7 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import EngineError, ProgramError
 from uprobes_sim.memory import Inode
 from uprobes_sim.vfs import Stdin, filemap
+from uprobes_sim.vfs.nodes import GID, UID
 
 O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 1, 2, 0o100, 0o200, 0o1000, 0o2000
 O_NONBLOCK = 0o4000
@@ -229,7 +230,7 @@ def test_a_listing_survives_deletions(box: KernelBox) -> None:
         pytest.param(("readlink", "file", BUF, 9), Errno.EINVAL, id="readlink"),
         pytest.param(("chdir", "file"), Errno.ENOTDIR, id="chdir"),
         pytest.param(("access", "file", 9), Errno.EINVAL, id="access"),
-        pytest.param(("chown", "file", 0, 0), Errno.EPERM, id="chown"),
+        pytest.param(("chown", "file", UID + 1, GID), Errno.EPERM, id="chown"),
         pytest.param(("truncate", "file", -1), Errno.EINVAL, id="truncate"),
         pytest.param(("truncate", "dir", 0), Errno.EISDIR, id="truncate a directory"),
         pytest.param(("truncate", "file", 1 << 60), Errno.EFBIG, id="truncate far"),

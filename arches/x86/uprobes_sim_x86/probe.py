@@ -50,11 +50,6 @@ class X86UprobeTask(ArchUprobeTask):
 class XolOps(Protocol):
     """`struct uprobe_xol_ops`."""
 
-    @property
-    def emulates(self) -> bool:
-        """Tell whether the instruction need not be stepped, as a rule."""
-        ...
-
     def emulate(self, regs: PtRegs, mm: Mm) -> bool:
         """Execute it by software; False: it must be stepped."""
         ...
@@ -117,7 +112,6 @@ class DefaultOps:
     fixups: Fixup
     scratch: str | None = None
     """Register that stands for ip in the copy of an ip-relative instruction."""
-    emulates: bool = False
 
     def emulate(self, regs: PtRegs, mm: Mm) -> bool:
         """Leave it to the processor."""
@@ -175,7 +169,6 @@ class BranchOps:
     """Of the short form."""
     ilen: int
     offset: int
-    emulates: bool = True
 
     def emulate(self, regs: PtRegs, mm: Mm) -> bool:
         """Go where the branch goes; a call whose push fails is stepped."""
@@ -207,7 +200,6 @@ class PushOps:
 
     register: str
     ilen: int
-    emulates: bool = True
 
     def emulate(self, regs: PtRegs, mm: Mm) -> bool:
         """Push; where that fails, the processor shall raise the fault."""

@@ -9,7 +9,7 @@ from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import Int, Ptr, UInt, ULong, syscall
 from uprobes_sim.task import Task
 from uprobes_sim.uapi import Layout
-from uprobes_sim.vfs.nodes import UID
+from uprobes_sim.vfs.nodes import GID, UID
 
 _PARENT: Final = 1
 _TASK_COMM_LEN: Final = 16
@@ -60,22 +60,45 @@ def sys_getppid(k: Kernel, task: Task) -> int:
     return _PARENT
 
 
-@syscall("geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32", "getegid32")
+@syscall("geteuid", "getuid32", "geteuid32")
 def sys_getuid(k: Kernel, task: Task) -> int:
     return UID
 
 
-@syscall("setgid", "setuid32", "setgid32")
+@syscall("getegid", "getgid32", "getegid32")
+def sys_getgid(k: Kernel, task: Task) -> int:
+    return GID
+
+
+@syscall("setuid32")
 def sys_setuid(k: Kernel, task: Task, uid: UInt) -> int:
-    if uid != UID:
-        raise KernelError(Errno.EPERM, f"may not become {uid}")
+    return _stay(uid, UID)
+
+
+@syscall("setgid32")
+def sys_setgid(k: Kernel, task: Task, gid: UInt) -> int:
+    return _stay(gid, GID)
+
+
+def _stay(wanted: int, present: int) -> int:
+    if wanted != present:
+        raise KernelError(Errno.EPERM, f"may not become {wanted}")
     return 0
 
 
-@syscall("getresgid", "getresuid32", "getresgid32")
+@syscall("getresuid32")
 def sys_getresuid(k: Kernel, task: Task, ruid: Ptr, euid: Ptr, suid: Ptr) -> int:
-    for vaddr in (ruid, euid, suid):
-        k.put_int(task, vaddr, UID)
+    return _put_three(k, task, (ruid, euid, suid), UID)
+
+
+@syscall("getresgid32")
+def sys_getresgid(k: Kernel, task: Task, rgid: Ptr, egid: Ptr, sgid: Ptr) -> int:
+    return _put_three(k, task, (rgid, egid, sgid), GID)
+
+
+def _put_three(k: Kernel, task: Task, vaddrs: tuple[int, int, int], value: int) -> int:
+    for vaddr in vaddrs:
+        k.put_int(task, vaddr, value)
     return 0
 
 

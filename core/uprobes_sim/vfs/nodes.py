@@ -14,8 +14,11 @@ from uprobes_sim.vfs import filemap
 
 T = TypeVar("T")
 
-UID: Final = 1000
-"""User and group of the simulated process."""
+UID: Final = os.getuid() if hasattr(os, "getuid") else 1000
+"""User of the simulated process: who runs the simulator, so that files keep their owners."""
+
+GID: Final = os.getgid() if hasattr(os, "getgid") else 1000
+"""Its group."""
 
 _OVERLAY_DEV: Final = 0x1000
 
@@ -28,7 +31,7 @@ class Attr:
     """Kind and permissions (`st_mode`)."""
     ino: int
     uid: int = UID
-    gid: int = UID
+    gid: int = GID
     nlink: int = 1
     dev: int = _OVERLAY_DEV
     rdev: int = 0
@@ -41,12 +44,12 @@ class Attr:
 
     @classmethod
     def of_host(cls, found: os.stat_result) -> "Attr":
-        """Take over what the host says; what is ours there is the process's here."""
+        """Take over what the host says."""
         return cls(
             mode=found.st_mode,
             ino=found.st_ino,
-            uid=UID if found.st_uid == os.getuid() else found.st_uid,
-            gid=UID if found.st_gid == os.getgid() else found.st_gid,
+            uid=found.st_uid,
+            gid=found.st_gid,
             nlink=found.st_nlink,
             dev=found.st_dev,
             rdev=found.st_rdev,

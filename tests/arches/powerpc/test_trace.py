@@ -118,7 +118,7 @@ def test_without_sources_instructions_are_called(monkeypatch: pytest.MonkeyPatch
 
     from uprobes_sim_powerpc import translate as module
 
-    monkeypatch.setattr(module.inspect, "getsource", no_source)
+    monkeypatch.setattr("inspect.getsource", no_source)
     module._source.cache_clear()
     module._translate.cache_clear()
     program = load(0x38630001, 0x4200FFFC, 0x44000002, ctr=3000)
