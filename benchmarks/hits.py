@@ -6,6 +6,7 @@ of QEMU, on the same powerpc64le program (fewer hits, as it is slow; its clock
 starts at the first). Ours include loading the program; the best of three counts.
 """
 
+import socket
 import subprocess
 import tempfile
 import time
@@ -53,19 +54,25 @@ def ours(target: str) -> float:
     return hits / elapsed
 
 
+def free_port() -> int:
+    """Find a port that nobody listens to."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def gdb_over_qemu() -> float:
     """Hits a second of gdb on a program that runs under QEMU."""
     program = HERE / "powerpc64le" / "called"
-    with tempfile.TemporaryDirectory() as folder:
-        script, socket = Path(folder) / "count.py", Path(folder) / "gdb"
-        script.write_text(GDB_SCRIPT)
-        with subprocess.Popen(
-            ["qemu-ppc64le", "-g", socket, program, str(GDB_HITS)], stdout=subprocess.DEVNULL
-        ):
-            while not socket.exists():
-                time.sleep(0.05)
-            setup = [f"file {program}", f"target remote {socket}", f"source {script}"]
-            commands = [part for line in setup for part in ("-ex", line)]
+    port = free_port()
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(GDB_SCRIPT)
+        script.flush()
+        command = ["qemu-ppc64le", "-g", str(port), str(program), str(GDB_HITS)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL):
+            steps = [f"file {program}", f"target remote :{port}", f"source {script.name}"]
+            commands = [part for step in steps for part in ("-ex", step)]
             done = subprocess.run(
                 ["gdb-multiarch", "-nx", "-batch", *commands],
                 capture_output=True,

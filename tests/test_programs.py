@@ -112,6 +112,7 @@ def assert_like_native(target: str, path: Path, case: Case, tmp_path: Path) -> E
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_probed_program_does_what_it_does_natively(

@@ -94,7 +94,7 @@ def exec_program(
 def _check_runnable(program: Program) -> None:
     if program.dynamic:
         raise ProgramError(f"{program.path} is dynamically linked; link it with -static")
-    if program.offset_of(program.entry) is None:
+    if not program.entry or program.offset_of(program.entry) is None:
         kind = "is a shared library" if program.e_type == ET_DYN else "has no entry point"
         raise ProgramError(f"{program.path} {kind}; name a program that is linked with -static")
 

@@ -12,10 +12,8 @@ so it is 0, where no program has code.
 """
 
 import ctypes
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from unicorn import Uc, UcError
 from unicorn import unicorn_const as uc_const
@@ -24,118 +22,16 @@ from unicorn.unicorn_py3.unicorn import uclib
 from uprobes_sim.arch import Regs
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
-from uprobes_sim.memory import Access, Frame, Mm, PageFault, VmFlags
-from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
+from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
+from uprobes_sim.unicorn_guest import STEPPED, Block, Guest, RegisterFile, UnicornRegs
+from uprobes_sim.unicorn_memory import GuestMemory, Replica, new_uc
+from uprobes_sim.units import PAGE_MASK
 
-_ACCESS: Final = {
-    uc_const.UC_MEM_READ: Access.READ,
-    uc_const.UC_MEM_WRITE: Access.WRITE,
-    uc_const.UC_MEM_FETCH: Access.EXEC,
-}
 _UNLIMITED: Final = (1 << 64) - 1
 
 _BLOCK_CALLBACK: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
 )
-
-
-class RegisterFile:
-    """Registers of a task, laid out for Unicorn to load and store all at once."""
-
-    __slots__ = ("context", "engine", "pointers", "values")
-
-    def __init__(self, count: int) -> None:
-        """Make *count* registers of up to 64 bits, all 0."""
-        self.values: ctypes.Array[ctypes.c_uint64] = (ctypes.c_uint64 * count)()
-        start = ctypes.addressof(self.values)
-        self.pointers = (ctypes.c_void_p * count)(*range(start, start + 8 * count, 8))
-        self.context: object = None
-        """What Unicorn knows of the task beyond these while another one runs."""
-        self.engine: UnicornCpu | None = None
-        """The engine that holds the rest: floating point and vectors."""
-
-    def read(self, register: int) -> int:
-        """Read a register of the rest, by Unicorn's id; 0 before the task has run."""
-        return self.engine.read(self, register) if self.engine else 0
-
-    def write(self, register: int, value: int) -> None:
-        """Write a register of the rest, of a task that has run."""
-        assert self.engine is not None, "the task has not run yet"
-        self.engine.write(self, register, value)
-
-
-class UnicornRegs(Regs, Protocol):
-    """Registers of an architecture that runs on this engine."""
-
-    file: RegisterFile
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Code that is executed from its start to its end, unless something happens."""
-
-    starts: tuple[int, ...]
-    """Addresses of its instructions."""
-    special: int | None = None
-    """Address of the first one that the architecture wants to do itself."""
-
-
-class Guest(Protocol):
-    """What the engine asks an architecture. *regs* are loaded and exact in each call."""
-
-    arch: int
-    """UC_ARCH_*."""
-    mode: int
-    """UC_MODE_*."""
-    cpu_model: int | None
-    """UC_CPU_*; None: Unicorn's default."""
-    registers: tuple[int, ...]
-    """UC_*_REG_* of `RegisterFile.values`, in its order."""
-
-    sticky: frozenset[int]
-    """Interrupts after which Unicorn takes the next one for a fault while it handles this."""
-    preserved: tuple[int, ...]
-    """UC_*_REG_* of what else a task has: floating point and vectors."""
-
-    def boot(self, uc: Uc) -> None:
-        """Bring a new processor to user mode. It has no memory yet."""
-        ...
-
-    def attach(self, uc: Uc, interrupt: Callable[[int], None]) -> None:
-        """Set further hooks. Those that leave user mode call *interrupt*, then `interrupt` is."""
-        ...
-
-    def enter(self, uc: Uc, regs: Any) -> None:  # noqa: ANN401  the guest's own registers
-        """Store what does not go with `registers`, before a run."""
-        ...
-
-    def set_step(self, regs: Any, on: bool) -> bool | None:  # noqa: ANN401
-        """Set or clear the step bit; answer what it was, None where there is no such bit."""
-        ...
-
-    def inspect(self, code: bytes, vaddr: int) -> Block:
-        """Look at *code*, which lies at *vaddr*, before it is executed."""
-        ...
-
-    def special(self, regs: Any, mm: Mm) -> Exit | None:  # noqa: ANN401
-        """Execute the special instruction at `regs.ip`; None: the program goes on.
-
-        Raises:
-            EngineError: nobody can.
-        """
-        ...
-
-    def interrupt(self, regs: Any, number: int) -> Exit:  # noqa: ANN401
-        """Name the exception that Unicorn knows by *number*."""
-        ...
-
-    def illegal(self, regs: Any) -> Exit:  # noqa: ANN401
-        """Name the exception of an instruction that does not exist."""
-        ...
-
-    def segfault(self, regs: Any, fault: PageFault, mm: Mm) -> Exit:  # noqa: ANN401
-        """Name the exception of an access that `mm` refuses."""
-        ...
 
 
 class _Pause(Enum):
@@ -156,8 +52,8 @@ class UnicornCpu:
         """Make an engine for programs of *guest*."""
         self.insns = 0
         self._guest = guest
-        self._memory = _Memory()
-        self._uc = _new_uc(guest, self._memory)
+        self._memory = GuestMemory()
+        self._uc = new_uc(guest, self._memory)
         self._pristine = self._uc.context_save()
         self._count = len(guest.registers)
         self._ids = (ctypes.c_int * self._count)(*guest.registers)
@@ -256,7 +152,7 @@ class UnicornCpu:
         if illegal:
             found = self._guest.illegal(regs)
         elif fault is not None:
-            exact = _Replica(self._guest, self._memory).locate(regs, fault)
+            exact = Replica(self._guest, self._memory).locate(regs, fault)
             found = self._guest.segfault(regs, exact, self._mm)
         elif self._interrupt is not None:
             found = self._guest.interrupt(regs, self._interrupt)
@@ -380,168 +276,6 @@ class UnicornCpu:
         for key in [key for key in self._blocks if key[0] < high and sum(key) > low]:
             del self._blocks[key]
             self._lengths.pop(key, None)
-
-
-STEPPED: Final = -1
-"""Number of the exception after a single step that the engine has done by itself."""
-
-
-class _Memory:
-    """Physical memory and page tables, as Unicorn sees them."""
-
-    def __init__(self) -> None:
-        self.mm: Mm | None = None
-        self.fault: PageFault | None = None
-        """The access that `mm` has refused."""
-        self.stale = False
-        """The TLB holds pages that have changed."""
-        self.slabs: list[Any] = []
-        """The slabs that Unicorn has mapped, in the order of their physical addresses."""
-        self._physical: dict[int, int] = {}
-
-    def flush(self, uc: Uc) -> None:
-        """Empty the TLB if it is stale."""
-        if self.stale:
-            _flush_tlb(uc)
-            self.stale = False
-
-    def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
-        """Fill a TLB entry; False: a page fault."""
-        assert self.mm is not None
-        try:
-            frame = self.mm.fault(vaddr, _ACCESS[access])
-        except PageFault as exc:
-            self.fault = exc
-            return False
-        entry.paddr = self._address(uc, frame)
-        entry.perms = self._perms(self.mm, vaddr)
-        if entry.perms & uc_const.UC_PROT_EXEC:
-            self.flush(uc)  # code may just have moved to a private page
-        return True
-
-    def _address(self, uc: Uc, frame: Frame) -> int:
-        slab = frame.slab
-        base = self._physical.get(id(slab))
-        if base is None:
-            base = self._physical[id(slab)] = _SLABS_AT + sum(map(len, self.slabs))
-            self.slabs.append(slab)
-            map_slab(uc, base, slab)
-        return base + (frame.index << PAGE_SHIFT)
-
-    def _perms(self, mm: Mm, vaddr: int) -> int:
-        """Tell what may be done with a page that is present, without asking again."""
-        vma, pte = mm.find_vma(vaddr), mm.pgtable[vaddr >> PAGE_SHIFT]
-        assert vma is not None
-        perms: int = uc_const.UC_PROT_NONE
-        if vma.flags & (VmFlags.READ | VmFlags.WRITE) or _may_read(mm, vaddr):
-            perms |= uc_const.UC_PROT_READ
-        private = pte.anon and pte.frame.mapcount == 1
-        if vma.flags & VmFlags.WRITE and (private or vma.flags & VmFlags.SHARED):
-            perms |= uc_const.UC_PROT_WRITE
-        if vma.flags & VmFlags.EXEC:
-            perms |= uc_const.UC_PROT_EXEC
-        return perms
-
-
-_SLABS_AT: Final = 1 << 20
-"""Physical address of the first slab. What lies below is the replica's scratch page."""
-
-
-def _may_read(mm: Mm, vaddr: int) -> bool:
-    """Tell whether a page that may only be executed can be read all the same."""
-    try:
-        mm.fault(vaddr, Access.READ)
-    except PageFault:
-        return False
-    return True
-
-
-def map_slab(uc: Uc, base: int, slab: Any) -> None:  # noqa: ANN401  mmap.mmap has no buffer type
-    """Make the host memory of *slab* physical memory at *base*."""
-    start = ctypes.addressof(ctypes.c_char.from_buffer(slab))
-    uc.mem_map_ptr(base, len(slab), uc_const.UC_PROT_ALL, start)
-
-
-class _Replica:
-    """A second Unicorn that repeats an access to learn its exact address.
-
-    The TLB asks by page. The page that was refused is a scratch page here, and a
-    hook, which would be too slow to have in the engine, sees the access to it.
-    """
-
-    def __init__(self, guest: Guest, memory: _Memory) -> None:
-        self._guest = guest
-        self._memory = memory
-        self._page = 0
-        self._found: int | None = None
-        self._uc = _new_uc(guest, self)
-        self._uc.mem_map(0, PAGE_SIZE)
-        base = _SLABS_AT
-        for slab in memory.slabs:
-            map_slab(self._uc, base, slab)
-            base += len(slab)
-        accesses = uc_const.UC_HOOK_MEM_READ | uc_const.UC_HOOK_MEM_WRITE
-        self._uc.hook_add(accesses, self._on_access)
-
-    def locate(self, regs: UnicornRegs, fault: PageFault) -> PageFault:
-        """Answer *fault* with the address of the first byte that was refused."""
-        if fault.access is Access.EXEC:
-            at = Vaddr(max(regs.ip, fault.vaddr))
-        else:
-            self._page = fault.vaddr
-            self._repeat(regs)
-            at = Vaddr(fault.vaddr if self._found is None else self._found)
-        return PageFault(at, fault.access, mapped=fault.mapped)
-
-    def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
-        """Fill a TLB entry, the refused page with the scratch page."""
-        fetch = access == uc_const.UC_MEM_FETCH
-        refused = vaddr & ~PAGE_MASK == self._page & ~PAGE_MASK
-        if refused and not fetch:
-            entry.paddr, entry.perms = 0, uc_const.UC_PROT_READ | uc_const.UC_PROT_WRITE
-            return True
-        found = self._memory.fill(uc, vaddr, access, entry, data)
-        if refused:
-            entry.perms = uc_const.UC_PROT_EXEC  # the code itself lies in the refused page
-        return found
-
-    def _repeat(self, regs: UnicornRegs) -> None:
-        ids = self._guest.registers
-        self._guest.enter(self._uc, regs)
-        for register, value in zip(ids, regs.file.values, strict=False):
-            self._uc.reg_write(register, value)
-        try:
-            self._uc.emu_start(regs.ip, 0, count=1)
-        except UcError:
-            return  # another page of the same instruction is refused as well
-
-    def _on_access(
-        self, uc: Uc, access: int, address: int, size: int, value: int, data: object
-    ) -> None:
-        """See an access. *address* is physical."""
-        if self._found is None and address < PAGE_SIZE:
-            self._found = (self._page & ~PAGE_MASK) + address
-            uc.emu_stop()
-
-
-class _Filler(Protocol):
-    """Who fills the TLB."""
-
-    def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
-        """Fill *entry* for *vaddr*; False: a page fault."""
-        ...
-
-
-def _new_uc(guest: Guest, memory: _Filler) -> Uc:
-    uc = Uc(guest.arch, guest.mode, guest.cpu_model)
-    guest.boot(uc)
-    uc.ctl_set_tlb_mode(uc_const.UC_TLB_VIRTUAL)
-    uc.hook_add(uc_const.UC_HOOK_TLB_FILL, memory.fill)
-    return uc
-
-
-def _flush_tlb(uc: Uc) -> None:
-    uc.ctl(uc_const.UC_CTL_TLB_FLUSH, uc_const.UC_CTL_IO_WRITE)
 
 
 def _hook(uc: Uc, kind: int, callback: object) -> None:

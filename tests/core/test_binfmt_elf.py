@@ -147,6 +147,11 @@ def test_a_position_independent_program_goes_to_the_load_bias(tmp_path: Path) ->
             id="dynamic",
         ),
         pytest.param(Elf(e_type=ET_DYN, entry=0), "is a shared library", id="library"),
+        pytest.param(
+            Elf(e_type=ET_DYN, entry=0, segments=(Segment(0, b"code"),)),
+            "is a shared library",
+            id="library, mapped from 0",
+        ),
         pytest.param(Elf(entry=0), "has no entry point", id="no entry"),
         pytest.param(
             Elf(segments=(Segment(0x10000, b"code", memsz=1 << 60),)),

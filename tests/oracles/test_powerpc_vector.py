@@ -41,6 +41,8 @@ SPLIT_PLACES = {
     "XB": (11, 1),
     "XC": (6, 3),
     "XT_DQ": (21, 3),
+    "XT_8LS": (21, 26),
+    "XT_8RR": (21, 16),
 }
 DOUBLES = (
     0x0000000000000000,
@@ -117,12 +119,11 @@ ONE_INVALID_ALL_INVALID = ("xvcvdps", "xvcvdpu", "xvcvsps", "xvcvspu")
 
 
 def rows() -> list[Insn]:
-    files = ("fp_", "vsx_", "vmx_", "lanes")
+    files = ("fp_", "vsx_", "vmx_", "lanes", "prefixed_fp")
     return [
         row
-        for row in isa.load()
+        for row in sorted(isa.load(), key=lambda row: (row.form, row.name))
         if row.meaning.__module__.rpartition(".")[2].startswith(files)
-        and not row.prefixed
         and row.name not in UNDEFINED | QEMU_IS_WRONG.keys()
     ]
 
@@ -173,7 +174,7 @@ def draw_doubleword(rng: random.Random, row: Insn) -> int:
 def draw_word(rng: random.Random, row: Insn) -> int:
     """Make a word: registers that the record holds, other fields at random, reserved bits 0."""
     word = 0
-    for bit in range(32):
+    for bit in range(64 if row.prefixed else 32):
         fields = (name for name in row.fields if name not in IMPLIED)
         if any(FIELDS[name](0) != FIELDS[name](1 << bit) for name in fields):
             word |= rng.randrange(2) << bit
@@ -193,6 +194,8 @@ def draw_word(rng: random.Random, row: Insn) -> int:
             word = word & ~(31 << 11) | 30 << 11
         else:
             word &= ~0xFFD0
+        if row.prefixed:
+            word &= ~(0x13FFFF << 32 | 0x30)  # a short displacement, and not from the instruction
     return word & ~row.form.mask | row.form.value
 
 
@@ -211,7 +214,8 @@ def draw(rng: random.Random, row: Insn) -> Record:
         vsrs = [word * 0x100000001 if "vsp" in row.name else word for word in words]
     memory = b"".join(draw_single(rng).to_bytes(4, "little") for _ in range(16))
     vscr = rng.choice((0, 0x10000))
-    return word, NOP, fpscr, vscr, rng.getrandbits(32), *gprs, *vsrs, memory
+    insn = (word >> 32, word & 0xFFFFFFFF) if row.prefixed else (word, NOP)
+    return *insn, fpscr, vscr, rng.getrandbits(32), *gprs, *vsrs, memory
 
 
 @pytest.fixture(scope="module")

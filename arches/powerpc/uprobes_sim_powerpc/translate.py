@@ -25,6 +25,7 @@ from uprobes_sim_powerpc.fold import fold, is_simple
 from uprobes_sim_powerpc.isa.define import INLINE, LEAF, PURE, Insn
 from uprobes_sim_powerpc.mmu import CODES
 from uprobes_sim_powerpc.op import Op
+from uprobes_sim_powerpc.tidy import tidy
 
 FILES: Final = {"gpr": "g", "cr": "c", "hi": "h", "lo": "l"}
 """Lists of registers, and the letter before the number of the variable of each."""
@@ -86,7 +87,7 @@ def _translate(row: Insn, insn: int, cia: int, nia: int, mode: Mode) -> Piece:
         name: ast.Constant(fields[name]) for name in row.fields if name in fields
     }
     maker = _Maker(mode)
-    body = maker.expand(row.meaning, bound)
+    body = tidy(maker.expand(row.meaning, bound))
     condition = target = ""
     if row.branches:
         body, condition, target = _split(body)

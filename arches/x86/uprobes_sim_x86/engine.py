@@ -13,7 +13,8 @@ from uprobes_sim.errors import EngineError
 from uprobes_sim.insn_text import capstone_text
 from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
 from uprobes_sim.signals import SiCode, SigInfo, Signal
-from uprobes_sim.unicorn_cpu import STEPPED, Block, UnicornCpu
+from uprobes_sim.unicorn_cpu import UnicornCpu
+from uprobes_sim.unicorn_guest import STEPPED, Block
 from uprobes_sim.units import PAGE_SIZE, Vaddr
 from uprobes_sim_x86.info import INFO
 from uprobes_sim_x86.insn import MAX_INSN_SIZE, Insn, Undecodable, decode

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from uprobes_sim.unicorn_cpu import RegisterFile
+from uprobes_sim.unicorn_guest import RegisterFile
 from uprobes_sim.units import Vaddr
 
 X86_EFLAGS_CF: Final = 1 << 0

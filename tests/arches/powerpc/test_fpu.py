@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from uprobes_sim_powerpc.fpu import arith, convert, fpscr, scalar
@@ -109,6 +109,7 @@ QUICK: list[tuple[Callable[[PtRegs, int, int], int], Callable[..., Result]]] = [
 
 
 @pytest.mark.parametrize(("quick", "slow"), QUICK)
+@example(a=bits(2.0**-1022), b=bits(1 - 2.0**-53), status=0)
 @given(a=patterns, b=patterns, status=st.sampled_from([0, 1, 2, 3, fpscr.FX | fpscr.XX, 0xF8]))
 def test_the_quick_way_does_what_the_long_way_does(
     quick: Callable[[PtRegs, int, int], int],
@@ -123,6 +124,37 @@ def test_the_quick_way_does_what_the_long_way_does(
     value = quick(one, a, b)
 
     assert value == fpscr.deliver(other, slow(a, b, DOUBLE, status & fpscr.RN))
+    assert one.fpscr == other.fpscr
+
+
+QUICK_SINGLE = [
+    (scalar.fadds, arith.add),
+    (scalar.fsubs, arith.sub),
+    (scalar.fmuls, arith.mul),
+    (scalar.fdivs, arith.div),
+]
+singles = st.one_of(
+    st.integers(0, 0xFFFFFFFF),
+    st.integers(0x3F000000, 0x40FFFFFF),
+    st.sampled_from([0, 1, 0x00800000, 0x3F800000, 0x7F7FFFFF, 0x7F800000, 0x7FC00000]),
+).map(widen)
+
+
+@pytest.mark.parametrize(("quick", "slow"), QUICK_SINGLE)
+@given(a=singles, b=singles, status=st.sampled_from([0, 1, 2, 3, fpscr.FX | fpscr.XX, 0xF8]))
+def test_the_quick_way_of_singles_does_what_the_long_way_does(
+    quick: Callable[[PtRegs, int, int], int],
+    slow: Callable[..., Result],
+    a: int,
+    b: int,
+    status: int,
+) -> None:
+    one, other = PtRegs(), PtRegs()
+    one.fpscr = other.fpscr = status
+
+    value = quick(one, a, b)
+
+    assert value == fpscr.deliver(other, slow(a, b, SINGLE, status & fpscr.RN))
     assert one.fpscr == other.fpscr
 
 

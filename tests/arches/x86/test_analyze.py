@@ -196,3 +196,10 @@ def test_emulation_came_with_a_release(
     found = [type(analyze(data, 64, Kernel(at, BEHAVIOURS)).ops) for at in (older, release)]
 
     assert found == [DefaultOps, ops]
+
+
+def test_unregistering_writes_back_what_the_slot_got() -> None:
+    """Live on 6.18: after a probe on 49 8b 05 .. the program has 48 8b 05 .. in memory."""
+    probe = analyze(bytes.fromhex("498b0578563412").ljust(16, b"\0"), 64, NEWEST)
+
+    assert probe.insn[:1] == b"\x48"

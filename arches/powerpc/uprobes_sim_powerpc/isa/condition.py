@@ -1,7 +1,7 @@
 """Compares, the condition register, and what is selected or set by it (book I, 2.5, 3.3.10)."""
 
 from uprobes_sim_powerpc.isa.define import A, D, X, inline, insn, narrowed, pure
-from uprobes_sim_powerpc.isa.helpers import GT, LT, M32, compare, sext, sext32
+from uprobes_sim_powerpc.isa.helpers import GT, LT, M32, M64, biased32, biased64, compare
 from uprobes_sim_powerpc.regs import PtRegs
 
 
@@ -19,14 +19,15 @@ def set_cr_bit(s: PtRegs, b: int, value: int) -> None:
 
 @insn("cmpi", D(11), kernel="COMPUTE")
 def cmpi(s: PtRegs, BF: int, L: int, RA: int, SI: int) -> None:
-    a = sext(s, s.gpr[RA]) if L or s.bits == 32 else sext32(s.gpr[RA])
-    compare(s, BF, a, SI)
+    a = biased64(s.gpr[RA]) if L and s.bits == 64 else biased32(s.gpr[RA])
+    b = biased64(SI & M64) if L and s.bits == 64 else biased32(SI)
+    compare(s, BF, a, b)
 
 
 @insn("cmp", X(31, 0), kernel="COMPUTE")
 def cmp(s: PtRegs, BF: int, L: int, RA: int, RB: int) -> None:
-    a = sext(s, s.gpr[RA]) if L or s.bits == 32 else sext32(s.gpr[RA])
-    b = sext(s, s.gpr[RB]) if L or s.bits == 32 else sext32(s.gpr[RB])
+    a = biased64(s.gpr[RA]) if L and s.bits == 64 else biased32(s.gpr[RA])
+    b = biased64(s.gpr[RB]) if L and s.bits == 64 else biased32(s.gpr[RB])
     compare(s, BF, a, b)
 
 

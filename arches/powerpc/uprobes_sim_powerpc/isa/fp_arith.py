@@ -20,7 +20,7 @@ from uprobes_sim_powerpc.fpu.convert import (
 from uprobes_sim_powerpc.fpu.fpscr import RN, deliver, deliver_integer
 from uprobes_sim_powerpc.fpu.number import AWAY, DOUBLE, DOWN, SINGLE, TO_ZERO, UP
 from uprobes_sim_powerpc.fpu.scalar import fadd, fadds, fdiv, fdivs, fmul, fmuls, fsub, fsubs
-from uprobes_sim_powerpc.fpu.test import divides, square_roots
+from uprobes_sim_powerpc.fpu.software import divides, square_roots
 from uprobes_sim_powerpc.isa.define import A, X, insn
 from uprobes_sim_powerpc.isa.fp_load import cr1, put
 from uprobes_sim_powerpc.isa.helpers import M32, M64, sext64

@@ -38,9 +38,27 @@ def sext32(x: int) -> int:
 
 
 @inline
-def sext(s: PtRegs, x: int) -> int:
-    """Read a whole register as a signed number."""
-    return x if x <= s.mask >> 1 else x - s.mask - 1
+def biased64(x: int) -> int:
+    """Turn signed order of doublewords into that of plain numbers."""
+    return x ^ 0x8000000000000000
+
+
+@inline
+def biased32(x: int) -> int:
+    """Turn signed order of the low words into that of plain numbers."""
+    return x & M32 ^ 0x80000000
+
+
+@inline
+def widened16(s: PtRegs, x: int) -> int:
+    """Sign-extend a halfword to a whole register."""
+    return x if x < 0x8000 else x + (s.mask - 0xFFFF)
+
+
+@inline
+def widened32(s: PtRegs, x: int) -> int:
+    """Sign-extend a word to a whole register."""
+    return x if x < 0x80000000 else x + (s.mask - M32)
 
 
 @inline

@@ -1,7 +1,7 @@
 """Fixed-point loads and stores (Power ISA, book I, 3.3.2 to 3.3.4)."""
 
 from uprobes_sim_powerpc.isa.define import DS, D, X, insn
-from uprobes_sim_powerpc.isa.helpers import M32, base, sext16, sext32, swap16, swap32, swap64
+from uprobes_sim_powerpc.isa.helpers import M32, base, swap16, swap32, swap64, widened16, widened32
 from uprobes_sim_powerpc.mmu import Memory
 from uprobes_sim_powerpc.regs import PtRegs
 
@@ -66,25 +66,25 @@ def lhzux(s: PtRegs, m: Memory, RT: int, RA: int, RB: int) -> None:
 
 @insn("lha", D(42), kernel="LOAD")
 def lha(s: PtRegs, m: Memory, RT: int, RA: int, D: int) -> None:
-    s.gpr[RT] = sext16(m.load2(base(s, RA) + D)) & s.mask
+    s.gpr[RT] = widened16(s, m.load2(base(s, RA) + D))
 
 
 @insn("lhau", D(43), kernel="LOAD", valid=load_update)
 def lhau(s: PtRegs, m: Memory, RT: int, RA: int, D: int) -> None:
     ea = s.gpr[RA] + D & s.mask
-    s.gpr[RT] = sext16(m.load2(ea)) & s.mask
+    s.gpr[RT] = widened16(s, m.load2(ea))
     s.gpr[RA] = ea
 
 
 @insn("lhax", X(31, 343), kernel="LOAD")
 def lhax(s: PtRegs, m: Memory, RT: int, RA: int, RB: int) -> None:
-    s.gpr[RT] = sext16(m.load2(base(s, RA) + s.gpr[RB])) & s.mask
+    s.gpr[RT] = widened16(s, m.load2(base(s, RA) + s.gpr[RB]))
 
 
 @insn("lhaux", X(31, 375), kernel="LOAD", valid=load_update)
 def lhaux(s: PtRegs, m: Memory, RT: int, RA: int, RB: int) -> None:
     ea = s.gpr[RA] + s.gpr[RB] & s.mask
-    s.gpr[RT] = sext16(m.load2(ea)) & s.mask
+    s.gpr[RT] = widened16(s, m.load2(ea))
     s.gpr[RA] = ea
 
 
@@ -114,18 +114,18 @@ def lwzux(s: PtRegs, m: Memory, RT: int, RA: int, RB: int) -> None:
 
 @insn("lwa", DS(58, 2), kernel="LOAD", bits=64)
 def lwa(s: PtRegs, m: Memory, RT: int, RA: int, DS: int) -> None:
-    s.gpr[RT] = sext32(m.load4(base(s, RA) + DS)) & s.mask
+    s.gpr[RT] = widened32(s, m.load4(base(s, RA) + DS))
 
 
 @insn("lwax", X(31, 341), kernel="LOAD", bits=64)
 def lwax(s: PtRegs, m: Memory, RT: int, RA: int, RB: int) -> None:
-    s.gpr[RT] = sext32(m.load4(base(s, RA) + s.gpr[RB])) & s.mask
+    s.gpr[RT] = widened32(s, m.load4(base(s, RA) + s.gpr[RB]))
 
 
 @insn("lwaux", X(31, 373), kernel="LOAD", bits=64, valid=load_update)
 def lwaux(s: PtRegs, m: Memory, RT: int, RA: int, RB: int) -> None:
     ea = s.gpr[RA] + s.gpr[RB] & s.mask
-    s.gpr[RT] = sext32(m.load4(ea)) & s.mask
+    s.gpr[RT] = widened32(s, m.load4(ea))
     s.gpr[RA] = ea
 
 

@@ -144,8 +144,8 @@ def xxbrq(s: PtRegs, XT: int, XB: int) -> None:
 
 def permuted(source: int, control: int) -> int:
     """Pick from the 32 bytes of *source* by the last five bits of each byte of *control*."""
-    table = source.to_bytes(32, "big")
-    return int.from_bytes(bytes(table[n & 31] for n in control.to_bytes(16, "big")), "big")
+    table = source.to_bytes(32, "big") * 8
+    return int.from_bytes(control.to_bytes(16, "big").translate(table), "big")
 
 
 @insn("xxperm", XX3(60, 26), isa="3.0", inline=False)

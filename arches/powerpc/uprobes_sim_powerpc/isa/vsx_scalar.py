@@ -28,7 +28,7 @@ from uprobes_sim_powerpc.fpu.number import (
     widen,
 )
 from uprobes_sim_powerpc.fpu.scalar import fadd, fadds, fdiv, fdivs, fmul, fmuls, fsub, fsubs
-from uprobes_sim_powerpc.fpu.test import divides, square_roots
+from uprobes_sim_powerpc.fpu.software import divides, square_roots
 from uprobes_sim_powerpc.isa.define import XS, XX3, Isa, X, insn, leaf, narrowed
 from uprobes_sim_powerpc.isa.fp_arith import LEAST32, LEAST64, MOST32, MOST64
 from uprobes_sim_powerpc.isa.fp_load import put

@@ -24,7 +24,7 @@ from uprobes_sim_powerpc.fpu.number import (
     narrow,
     widen,
 )
-from uprobes_sim_powerpc.fpu.test import divides, square_roots
+from uprobes_sim_powerpc.fpu.software import divides, square_roots
 from uprobes_sim_powerpc.isa.define import XS, XX3, Form, insn
 from uprobes_sim_powerpc.isa.fp_arith import LEAST32, LEAST64, MOST32, MOST64
 from uprobes_sim_powerpc.isa.helpers import M32, M64, sext32, sext64

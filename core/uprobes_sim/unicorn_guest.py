@@ -1,0 +1,115 @@
+"""What the Unicorn engine and an architecture tell each other. Imports nothing of Unicorn."""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from uprobes_sim.arch import Regs
+from uprobes_sim.cpu import Exit
+from uprobes_sim.memory import Mm, PageFault
+
+if TYPE_CHECKING:
+    from uprobes_sim.unicorn_cpu import UnicornCpu
+
+STEPPED: Final = -1
+"""Number of the exception after a single step that the engine has done by itself."""
+
+
+class RegisterFile:
+    """Registers of a task, laid out for Unicorn to load and store all at once."""
+
+    __slots__ = ("context", "engine", "pointers", "values")
+
+    def __init__(self, count: int) -> None:
+        """Make *count* registers of up to 64 bits, all 0."""
+        self.values: ctypes.Array[ctypes.c_uint64] = (ctypes.c_uint64 * count)()
+        start = ctypes.addressof(self.values)
+        self.pointers = (ctypes.c_void_p * count)(*range(start, start + 8 * count, 8))
+        self.context: object = None
+        """What Unicorn knows of the task beyond these while another one runs."""
+        self.engine: UnicornCpu | None = None
+        """The engine that holds the rest: floating point and vectors."""
+
+    def read(self, register: int) -> int:
+        """Read a register of the rest, by Unicorn's id; 0 before the task has run."""
+        return self.engine.read(self, register) if self.engine else 0
+
+    def write(self, register: int, value: int) -> None:
+        """Write a register of the rest, of a task that has run."""
+        assert self.engine is not None, "the task has not run yet"
+        self.engine.write(self, register, value)
+
+
+class UnicornRegs(Regs, Protocol):
+    """Registers of an architecture that runs on this engine."""
+
+    file: RegisterFile
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Code that is executed from its start to its end, unless something happens."""
+
+    starts: tuple[int, ...]
+    """Addresses of its instructions."""
+    special: int | None = None
+    """Address of the first one that the architecture wants to do itself."""
+
+
+class Guest(Protocol):
+    """What the engine asks an architecture. *regs* are loaded and exact in each call."""
+
+    arch: int
+    """UC_ARCH_*."""
+    mode: int
+    """UC_MODE_*."""
+    cpu_model: int | None
+    """UC_CPU_*; None: Unicorn's default."""
+    registers: tuple[int, ...]
+    """UC_*_REG_* of `RegisterFile.values`, in its order."""
+
+    sticky: frozenset[int]
+    """Interrupts after which Unicorn takes the next one for a fault while it handles this."""
+    preserved: tuple[int, ...]
+    """UC_*_REG_* of what else a task has: floating point and vectors."""
+
+    def boot(self, uc: Any) -> None:  # noqa: ANN401  Uc has no types
+        """Bring a new processor to user mode. It has no memory yet."""
+        ...
+
+    def attach(self, uc: Any, interrupt: Callable[[int], None]) -> None:  # noqa: ANN401  Uc has no types
+        """Set further hooks. Those that leave user mode call *interrupt*, then `interrupt` is."""
+        ...
+
+    def enter(self, uc: Any, regs: Any) -> None:  # noqa: ANN401  the guest's own registers
+        """Store what does not go with `registers`, before a run."""
+        ...
+
+    def set_step(self, regs: Any, on: bool) -> bool | None:  # noqa: ANN401
+        """Set or clear the step bit; answer what it was, None where there is no such bit."""
+        ...
+
+    def inspect(self, code: bytes, vaddr: int) -> Block:
+        """Look at *code*, which lies at *vaddr*, before it is executed."""
+        ...
+
+    def special(self, regs: Any, mm: Mm) -> Exit | None:  # noqa: ANN401
+        """Execute the special instruction at `regs.ip`; None: the program goes on.
+
+        Raises:
+            EngineError: nobody can.
+        """
+        ...
+
+    def interrupt(self, regs: Any, number: int) -> Exit:  # noqa: ANN401
+        """Name the exception that Unicorn knows by *number*."""
+        ...
+
+    def illegal(self, regs: Any) -> Exit:  # noqa: ANN401
+        """Name the exception of an instruction that does not exist."""
+        ...
+
+    def segfault(self, regs: Any, fault: PageFault, mm: Mm) -> Exit:  # noqa: ANN401
+        """Name the exception of an access that `mm` refuses."""
+        ...
