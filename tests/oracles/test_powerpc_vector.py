@@ -209,6 +209,8 @@ def draw(rng: random.Random, row: Insn) -> Record:
     offset = length if row.name in ("lxvl", "lxvll", "stxvl", "stxvll") else rng.randrange(32)
     gprs = (draw_double(rng), rng.getrandbits(64), offset)
     vsrs = [draw_doubleword(rng, row) for _ in range(16)]
+    if row.name.startswith(("vdiv", "vmod")):
+        vsrs = [half | 0x100000001 for half in vsrs]  # else a quotient may be undefined
     if row.name.startswith(ONE_INVALID_ALL_INVALID):
         words = [half >> 32 if "vsp" in row.name else half for half in vsrs[::2] for _ in "ab"]
         vsrs = [word * 0x100000001 if "vsp" in row.name else word for word in words]

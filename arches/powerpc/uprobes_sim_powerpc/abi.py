@@ -19,6 +19,11 @@ CPUS: Final[dict[str, tuple[str, int]]] = {
 """Newest Power ISA that each processor has, and its version register (PVR)."""
 
 
+def is_radix(cpu: str) -> bool:
+    """Tell whether Linux runs *cpu* with the radix MMU, and so with KUAP; else it is hash."""
+    return CPUS[cpu][0] >= "3.0"
+
+
 def has_isa_300(abi: Abi, level: str) -> bool:
     """Tell whether a processor of Power ISA *level* has 3.0; none of 32 bits has."""
     return abi.bits == 64 and level >= "3.0"

@@ -10,6 +10,9 @@ from uprobes_sim_powerpc.abi import CPUS, has_isa_300, info
 from uprobes_sim_powerpc.isa.system import SPR_PVR, dcache_block
 from uprobes_sim_powerpc.regs import MSR_LE, MSR_SF, MSR_USER, PtRegs
 
+VSCR_NJ: Final = 0x00010000
+"""Vector arithmetic takes denormals for zeros: so the kernel starts every program."""
+
 _EF_PPC64_ABI: Final = 3
 _ELF_V2: Final = 2
 
@@ -71,6 +74,7 @@ def first_regs(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, cpu: str) -> PtReg
     """Make the registers of a program whose ELF header says *entry* (start_thread)."""
     abi = mm.abi
     regs = user_regs(abi, cpu)
+    regs.vscr = VSCR_NJ
     regs.sp = sp
     regs.nip = entry
     if abi.bits == 64:

@@ -1,33 +1,77 @@
-"""How the kernel would execute an instruction that is probed, and why."""
+"""How the kernel would execute an instruction that is probed, why, and what to beware of."""
 
 from uprobes_sim.arch import Abi
-from uprobes_sim.verdict import Mechanism
+from uprobes_sim.verdict import Caution, Mechanism
+from uprobes_sim.version import Config
 from uprobes_sim_powerpc.abi import CPUS
-from uprobes_sim_powerpc.decode import decoder
+from uprobes_sim_powerpc.decode import decoder, operands
+from uprobes_sim_powerpc.errata import ROWS, Probed
+from uprobes_sim_powerpc.insn import is_prefix
 from uprobes_sim_powerpc.isa.define import Insn
-from uprobes_sim_powerpc.sstep import emulates
+from uprobes_sim_powerpc.sstep import obstacle
+
+_NEWEST = "3.1"
 
 
-def mechanism(insn: int, abi: Abi, cpu: str) -> Mechanism:
+def mechanism(insn: int, abi: Abi, config: Config) -> Mechanism:
     """Say whether `emulate_step` does *insn*, on an ordinary hit that does not fault."""
-    level = CPUS[cpu][0]
-    row = decoder(abi.bits, level).find(insn)
-    if row is not None and emulates(row, insn, level):
-        rule = f"powerpc.emulate.{row.kernel}".lower()
-        return Mechanism("emulate", rule, f"the kernel emulates {row.name}")
-    return Mechanism("xol", *_why_not(row, insn, level))
+    row = _find(insn, abi)
+    if row is not None and _is_system_call(row, config):
+        reason = "the kernel sets the registers up as if the call had just entered it"
+        return Mechanism("emulate", "powerpc.emulate.syscall", reason)
+    found = obstacle(row, insn, config, bits=abi.bits)
+    if found is not None:
+        return Mechanism("xol", f"powerpc.xol.{found.rule}", found.reason)
+    assert row is not None
+    kind = row.kernel or "BRANCH"  # bctar, where its loss is not to act
+    return Mechanism(
+        "emulate", f"powerpc.emulate.{kind.lower()}", f"the kernel emulates {row.name}"
+    )
 
 
-def _why_not(row: Insn | None, insn: int, level: str) -> tuple[str, str]:
-    """Give the rule and the reason for which `emulate_step` does not do *insn*."""
+def _is_system_call(row: Insn, config: Config) -> bool:
+    """Tell whether *row* is a call that this kernel lets through, and emulates."""
+    fits = row.isa <= CPUS[config.cpu][0]
+    return row.kernel == "SYSCALL" and fits and not config.kernel.has("powerpc_can_single_step")
+
+
+def warnings(insn: int, abi: Abi, config: Config) -> tuple[Caution, ...]:
+    """List the known defects of the configured kernel that concern a probe on *insn*."""
+    emulated = mechanism(insn, abi, config).how == "emulate"
+    probed = Probed(_find(insn, abi), insn, abi, config.cpu, emulated)
+    return tuple(
+        Caution(row.erratum.id, row.erratum.severity, row.erratum.effect)
+        for row in ROWS
+        if row.erratum.id in config.in_force and row.concerns(probed)
+    )
+
+
+def fields(insn: int, abi: Abi) -> dict[str, int | str]:
+    """Take *insn* apart by the names of the Power ISA; PO is the primary opcode."""
+    row = _find(insn, abi)
+    head: dict[str, int | str] = {"PO": insn >> 26 & 63}
+    if insn > 0xFFFFFFFF:
+        head = {"prefix type": insn >> 56 & 3, "suffix PO": insn >> 26 & 63}
     if row is None:
-        return "powerpc.xol.unknown", "the kernel's emulation does not know this word"
-    if row.isa > level:
-        return "powerpc.xol.isa", f"{row.name} needs Power ISA {row.isa}, the processor has {level}"
-    if not row.is_valid(insn):
-        return "powerpc.xol.invalid", f"this form of {row.name} is invalid"
-    if row.kernel in ("MFSPR", "MTSPR"):
-        return "powerpc.xol.spr", f"{row.name} is emulated for XER, LR and CTR only"
-    if row.kernel is not None:
-        return "powerpc.xol.overflow", f"{row.name} is emulated without OE only"
-    return "powerpc.xol.not_emulated", f"the kernel's emulation does not know {row.name}"
+        return head
+    return {"name": row.name, **head, **operands(row, insn)}
+
+
+def parse(text: str, abi: Abi) -> bytes:
+    """Read an instruction as the Power ISA writes it: one word, or prefix and suffix.
+
+    Raises:
+        ValueError: that is no instruction.
+    """
+    digits = text.removeprefix("0x")
+    if len(digits) not in (8, 16) or not digits.isascii() or not digits.isalnum():
+        raise ValueError("a word is 8 hexadecimal digits, a prefixed instruction is 16")
+    words = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
+    if len(words) == 2 and not (abi.bits == 64 and is_prefix(words[0])):
+        raise ValueError(f"{digits[:8]} is no prefix, so there is no second word")
+    return b"".join(word.to_bytes(4, abi.byteorder) for word in words)
+
+
+def _find(insn: int, abi: Abi) -> Insn | None:
+    """Find the definition of *insn*, whatever the processor."""
+    return decoder(abi.bits, _NEWEST).find(insn)

@@ -193,6 +193,17 @@ def test_code_that_the_program_changes_is_executed_as_changed() -> None:
     assert program.regs.nip == CODE
 
 
+def test_code_that_the_program_changes_twice_is_executed_as_changed() -> None:
+    """The second store must be noticed as the first one was: code lies there again."""
+    mr_r4_r6, addi_r7_1 = 0x7CC43378, 0x38E70001
+    program = load(
+        NOP, STW_R4_R3, mr_r4_r6, BDNZ_BACK - 8, gpr3=CODE, gpr4=addi_r7_1, gpr6=TRAP, ctr=9
+    )
+
+    assert program.run().stop is Stop.BREAKPOINT
+    assert (program.regs.nip, program.regs.gpr[7]) == (CODE, 1)
+
+
 def reserve(program: Program) -> int:
     """Run to the trap; answers CR0.EQ of the store."""
     assert program.run().stop is Stop.BREAKPOINT

@@ -1,7 +1,7 @@
 """VSX loads, stores and moves to and from GPRs (Power ISA, book I, 7.6.1)."""
 
 from uprobes_sim_powerpc.fpu.number import narrow, widen
-from uprobes_sim_powerpc.isa.define import DQ, DS, Form, X, insn
+from uprobes_sim_powerpc.isa.define import DQ, DS, X, insn
 from uprobes_sim_powerpc.isa.fp_load import put
 from uprobes_sim_powerpc.isa.helpers import M32, M64, base, sext32
 from uprobes_sim_powerpc.mmu import Memory
@@ -163,7 +163,7 @@ def stxvb16x(s: PtRegs, m: Memory, XS: int, RA: int, RB: int) -> None:
     m.store(base(s, RA) + s.gpr[RB], value.to_bytes(16, "big"))
 
 
-@insn("lxvx", Form(31 << 26 | 268 << 1, 0xFC0007BE), kernel="LOAD_VSX", isa="3.0")
+@insn("lxvx", X(31, 268), kernel="LOAD_VSX", isa="3.0")
 def lxvx(s: PtRegs, m: Memory, XT: int, RA: int, RB: int) -> None:
     value = m.load16(base(s, RA) + s.gpr[RB])
     s.hi[XT] = value >> 64
