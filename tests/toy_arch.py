@@ -19,7 +19,8 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import Refused
 from uprobes_sim.linker import Linked, link_plugin
 from uprobes_sim.machine import Machine
-from uprobes_sim.memory import Access, Inode, Mm, PageFault, VmFlags
+from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.task import Task, uprobe_post_sstep_notifier, uprobe_pre_sstep_notifier
 from uprobes_sim.units import Vaddr
@@ -100,8 +101,7 @@ class ToyCpu:
             at = regs.ip & 0xFFF
             entered = self._execute(regs, mm, frame.data[at : at + 4].tobytes())
         except PageFault as fault:
-            code = SiCode.SEGV_ACCERR if fault.mapped else SiCode.SEGV_MAPERR
-            return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV, code, fault.vaddr), trap_nr=14)
+            return Exit(Stop.FAULT, fault.info, trap_nr=14)
         if entered is None or entered.stop is Stop.SYSCALL:
             self.insns += 1
         return entered

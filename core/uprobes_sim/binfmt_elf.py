@@ -10,7 +10,8 @@ from uprobes_sim.arch import Abi, ArchInfo, Regs
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import ET_DYN, PF_R, PF_W, PF_X, Program, Segment
-from uprobes_sim.memory import Inode, Mm, VmFlags
+from uprobes_sim.memory import Mm, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr, page_align
 from uprobes_sim.version import Config
 from uprobes_sim.vfs.nodes import GID, UID

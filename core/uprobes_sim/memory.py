@@ -1,13 +1,11 @@
-"""Memory: files in the page cache, mappings, private copy-on-write pages.
+"""Address spaces: mappings, and private copy-on-write pages over those of files.
 
-`mm/` as far as uprobes, engines and system calls see it. A page is a `Frame`;
-engines share its bytes and never copy them. Whoever caches what a page holds
+`mm/` as far as uprobes, engines and system calls see it. Whoever caches what a page holds
 (translations, decoded code) registers a notifier and forgets on request.
 """
 
-import mmap
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Final, Protocol
 
@@ -16,9 +14,9 @@ from sortedcontainers import SortedDict
 from uprobes_sim.arch import Abi
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
+from uprobes_sim.page_cache import Frame, Inode
+from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr, page_align
-
-_SLAB_FRAMES: Final = 256
 
 
 class VmFlags(IntFlag):
@@ -38,6 +36,10 @@ class VmFlags(IntFlag):
     HUGETLB = 0x400000
 
 
+_and: Final = int.__and__  # IntFlag's own makes an object, at ten times the cost
+_SHARED: Final = int(VmFlags.SHARED)
+_EXEC: Final = int(VmFlags.EXEC)
+
 PROT_MASK: Final = VmFlags.READ | VmFlags.WRITE | VmFlags.EXEC
 
 
@@ -48,85 +50,38 @@ class Access(Enum):
     WRITE = VmFlags.WRITE
     EXEC = VmFlags.EXEC
 
+    def __init__(self, flag: VmFlags) -> None:
+        """Keep the flag that the mapping must have as a plain number, which is quick."""
+        self.needed = int(flag)
+
+
+class Fault(Enum):
+    """Why an access cannot be made good, as the signal tells the program."""
+
+    UNMAPPED = (Signal.SIGSEGV, SiCode.SEGV_MAPERR)
+    FORBIDDEN = (Signal.SIGSEGV, SiCode.SEGV_ACCERR)
+    BEYOND_FILE = (Signal.SIGBUS, SiCode.BUS_ADRERR)
+    """The mapping goes on, its file does not."""
+
 
 class PageFault(Exception):
-    """A user access that the kernel cannot make good: SIGSEGV or SIGBUS.
+    """A user access that the kernel cannot make good.
 
     It travels from the access to whoever runs the task, as the exception of a
     processor does, and never leaves an engine.
     """
 
-    def __init__(self, vaddr: int, access: Access, *, mapped: bool) -> None:
-        """Say that *access* to *vaddr* failed; *mapped*: by permission only."""
+    def __init__(self, vaddr: int, access: Access, fault: Fault) -> None:
+        """Say why *access* to *vaddr* failed."""
         super().__init__(f"{access.name.lower()} at {vaddr:#x}")
         self.vaddr = Vaddr(vaddr)
         self.access = access
-        self.mapped = mapped
-
-
-class _Slab:
-    """A run of frames that lie behind each other in the host's memory."""
-
-    __slots__ = ("memory", "used")
-
-    def __init__(self) -> None:
-        self.memory = mmap.mmap(-1, _SLAB_FRAMES << PAGE_SHIFT)
-        self.used = 0
-
-
-class Frame:
-    """One page of physical memory. Its bytes are shared, never copied."""
-
-    __slots__ = ("data", "index", "mapcount", "slab")
-
-    _slab = _Slab()
-
-    def __init__(self) -> None:
-        """Take a zeroed page."""
-        if Frame._slab.used == _SLAB_FRAMES:
-            Frame._slab = _Slab()
-        self.slab = Frame._slab.memory
-        self.index = Frame._slab.used
-        """Place in its slab, in pages: neighbours can be mapped in one go."""
-        start = self.index << PAGE_SHIFT
-        self.data = memoryview(self.slab)[start : start + PAGE_SIZE]
-        self.mapcount = 0
-        """Page table entries that point here. A private page with more is shared by a fork."""
-        Frame._slab.used += 1
-
-    def copy(self) -> "Frame":
-        """Take a new page with the same bytes."""
-        new = Frame()
-        new.data[:] = self.data
-        return new
-
-
-@dataclass(eq=False, slots=True)
-class Inode:
-    """A file: its bytes in the page cache and who maps it."""
-
-    ino: int
-    name: str
-    data: bytes | bytearray | memoryview
-    pages: dict[int, Frame] = field(default_factory=dict)
-    """Page cache by page number in the file."""
-    i_mmap: list["Vma"] = field(default_factory=list)
+        self.fault = fault
 
     @property
-    def size(self) -> int:
-        """`i_size`, in bytes."""
-        return len(self.data)
-
-    def page(self, pgoff: int) -> Frame | None:
-        """Read page number *pgoff* through the page cache; None beyond the end."""
-        frame = self.pages.get(pgoff)
-        if frame is None:
-            chunk = self.data[pgoff << PAGE_SHIFT : (pgoff + 1) << PAGE_SHIFT]
-            if not chunk:
-                return None
-            frame = self.pages[pgoff] = Frame()
-            frame.data[: len(chunk)] = chunk
-        return frame
+    def info(self) -> SigInfo:
+        """The signal that the task gets."""
+        return SigInfo(*self.fault.value, self.vaddr)
 
 
 @dataclass(eq=False, slots=True)
@@ -189,11 +144,13 @@ class Mm:
         self.abi = abi
         self.task_size = task_size
         self.mmap_base = mmap_base
-        self._readable = VmFlags.READ | VmFlags.WRITE
+        self._readable = int(VmFlags.READ | VmFlags.WRITE)
         if exec_readable:
             self._readable |= VmFlags.EXEC
         self.vmas: SortedDict[int, Vma] = SortedDict()
         """Mappings by start address."""
+        self._vmacache: dict[int, Vma] = {}
+        """Mappings by page number, of the pages that were asked for since one changed."""
         self.pgtable: dict[int, Pte] = {}
         """Page table by page number."""
         self.start_brk = 0
@@ -212,11 +169,16 @@ class Mm:
 
     def find_vma(self, vaddr: int) -> Vma | None:
         """Find the mapping that contains *vaddr* (vma_lookup)."""
-        index = self.vmas.bisect_right(vaddr) - 1
-        if index < 0:
-            return None
-        vma: Vma = self.vmas.peekitem(index)[1]
-        return vma if vaddr < vma.end else None
+        vma = self._vmacache.get(vaddr >> PAGE_SHIFT)
+        if vma is None:
+            index = self.vmas.bisect_right(vaddr) - 1
+            if index < 0:
+                return None
+            vma = self.vmas.peekitem(index)[1]
+            if vaddr >= vma.end:
+                return None
+            self._vmacache[vaddr >> PAGE_SHIFT] = vma
+        return vma
 
     def find_vmas(self, start: int, end: int) -> list[Vma]:
         """List the mappings that overlap *start* up to *end*, lowest first."""
@@ -303,11 +265,13 @@ class Mm:
             self._changed(low, high)
 
     def _insert(self, vma: Vma) -> None:
+        self._vmacache.clear()
         self.vmas[vma.start] = vma
         if vma.inode is not None:
             vma.inode.i_mmap.append(vma)
 
     def _remove(self, vma: Vma) -> None:
+        self._vmacache.clear()
         del self.vmas[vma.start]
         if vma.inode is not None:
             vma.inode.i_mmap.remove(vma)
@@ -354,13 +318,13 @@ class Mm:
         """
         vma = self.find_vma(vaddr)
         if vma is None or vaddr >= self.task_size:
-            raise PageFault(vaddr, access, mapped=False)
-        needed = self._readable if access is Access.READ else access.value
-        if not (vma.flags & (needed | needed << 4 if force else needed)):
-            raise PageFault(vaddr, access, mapped=True)
+            raise PageFault(vaddr, access, Fault.UNMAPPED)
+        needed = self._readable if access is Access.READ else access.needed
+        if not _and(vma.flags, needed | needed << 4 if force else needed):
+            raise PageFault(vaddr, access, Fault.FORBIDDEN)
         vpn = vaddr >> PAGE_SHIFT
         pte = self.pgtable.get(vpn) or self._populate(vma, vaddr, access)
-        if access is Access.WRITE and not vma.flags & VmFlags.SHARED:
+        if access is Access.WRITE and not _and(vma.flags, _SHARED):
             self._unshare(vpn, pte)
         return pte.frame
 
@@ -370,7 +334,7 @@ class Mm:
         else:
             frame = vma.inode.page(vma.offset(vaddr) >> PAGE_SHIFT)
             if frame is None:
-                raise PageFault(vaddr, access, mapped=True)
+                raise PageFault(vaddr, access, Fault.BEYOND_FILE)
             pte = Pte(frame, anon=False)
         pte.frame.mapcount += 1
         self.pgtable[vaddr >> PAGE_SHIFT] = pte
@@ -422,7 +386,7 @@ class Mm:
             frame.data[at : at + count] = data[done : done + count]
             done += count
             vma = self.find_vma(start)
-            if vma is not None and vma.flags & VmFlags.EXEC:
+            if vma is not None and _and(vma.flags, _EXEC):
                 self._changed(start, start + count)
 
     def read_cstring(self, vaddr: int, limit: int = PAGE_SIZE) -> bytes:

@@ -34,7 +34,7 @@ from uprobes_sim.events import (
 from uprobes_sim.linker import Linked, find, find_entry_point, installed, link
 from uprobes_sim.loader import Program, load, machine_name
 from uprobes_sim.machine import Machine
-from uprobes_sim.memory import Inode
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.probes import Place, ProbeSpec, parse_probe, resolve
 from uprobes_sim.syscalls import Syscalls
 from uprobes_sim.task import Task

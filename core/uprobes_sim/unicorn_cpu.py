@@ -22,7 +22,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from uprobes_sim.arch import Regs
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
-from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
+from uprobes_sim.memory import Access, Fault, Mm, PageFault, VmFlags
 from uprobes_sim.unicorn_guest import STEPPED, Block, Guest, RegisterFile, UnicornRegs
 from uprobes_sim.unicorn_memory import GuestMemory, Replica, new_uc
 from uprobes_sim.units import PAGE_MASK
@@ -153,14 +153,14 @@ class UnicornCpu:
             found = self._guest.illegal(regs)
         elif fault is not None:
             exact = Replica(self._guest, self._memory).locate(regs, fault)
-            found = self._guest.segfault(regs, exact, self._mm)
+            found = self._guest.segfault(regs, exact)
         elif self._interrupt is not None:
             found = self._guest.interrupt(regs, self._interrupt)
             if self._interrupt in self._guest.sticky:
                 self._calm()
                 self._guest.enter(self._uc, regs)
         elif self._pause is None and not regs.ip:
-            found = self._guest.segfault(regs, PageFault(0, Access.EXEC, mapped=False), self._mm)
+            found = self._guest.segfault(regs, PageFault(0, Access.EXEC, Fault.UNMAPPED))
         if found is not None and found.stop is Stop.BREAKPOINT:
             self.insns -= 1
         elif found is not None and found.stop is Stop.FAULT:

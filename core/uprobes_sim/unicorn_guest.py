@@ -110,6 +110,6 @@ class Guest(Protocol):
         """Name the exception of an instruction that does not exist."""
         ...
 
-    def segfault(self, regs: Any, fault: PageFault, mm: Mm) -> Exit:  # noqa: ANN401
-        """Name the exception of an access that `mm` refuses."""
+    def segfault(self, regs: Any, fault: PageFault) -> Exit:  # noqa: ANN401
+        """Name the exception of an access that cannot be made good."""
         ...

@@ -6,7 +6,8 @@ from typing import Any, Final, Protocol
 from unicorn import Uc, UcError
 from unicorn import unicorn_const as uc_const
 
-from uprobes_sim.memory import Access, Frame, Mm, PageFault, VmFlags
+from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
+from uprobes_sim.page_cache import Frame
 from uprobes_sim.unicorn_guest import Guest, UnicornRegs
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
 
@@ -124,7 +125,7 @@ class Replica:
             self._page = fault.vaddr
             self._repeat(regs)
             at = Vaddr(fault.vaddr if self._found is None else self._found)
-        return PageFault(at, fault.access, mapped=fault.mapped)
+        return PageFault(at, fault.access, fault.fault)
 
     def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
         """Fill a TLB entry, the refused page with the scratch page."""

@@ -15,7 +15,8 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError, Refused
 from uprobes_sim.events import How
 from uprobes_sim.linker import Linked
-from uprobes_sim.memory import Inode, Mm, Vma, VmFlags
+from uprobes_sim.memory import Mm, Vma, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.task import Task
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
@@ -144,9 +145,7 @@ class Uprobes:
                 f"{self.info.name}.trap",
                 f"the instruction in the file, {text} ({opcode.hex()}), is a trap already",
             )
-        return self.hook.arch_uprobe_analyze_insn(
-            insn=insn, mm=mm, vaddr=vaddr, config=self.config
-        )
+        return self.hook.arch_uprobe_analyze_insn(insn=insn, mm=mm, vaddr=vaddr, config=self.config)
 
     def is_trap_insn(self, opcode: bytes, mm: Mm) -> bool:
         """Ask the hook by which this kernel tells traps."""

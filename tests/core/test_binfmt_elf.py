@@ -12,7 +12,8 @@ from uprobes_sim.binfmt_elf import RANDOM_BYTES, STACK_SIZE, Exec, exec_program
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import load
-from uprobes_sim.memory import Inode, Mm, VmFlags
+from uprobes_sim.memory import Mm, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.version import Config, Kernel
 from uprobes_sim.vfs.nodes import GID, UID
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from uprobes_sim.arch import Abi
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
-from uprobes_sim.memory import Access, Inode, Mm, PageFault, VmFlags
-from uprobes_sim.units import PAGE_SIZE
+from uprobes_sim.memory import Access, Fault, Mm, PageFault, VmFlags
+from uprobes_sim.page_cache import Inode
+from uprobes_sim.signals import SiCode, SigInfo, Signal
+from uprobes_sim.units import PAGE_SIZE, Vaddr
 
 MAY = VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
 R = VmFlags.READ | MAY
@@ -61,8 +63,9 @@ def test_a_page_beyond_the_end_of_the_file_faults() -> None:
     mm.mmap(BASE, 2 * PAGE_SIZE, R, inode=Inode(1, "file", b"short"))
 
     assert mm.read(BASE, 8) == b"short\0\0\0"
-    with pytest.raises(PageFault):
+    with pytest.raises(PageFault) as fault:
         mm.read(BASE + PAGE_SIZE, 1)
+    assert fault.value.info == SigInfo(Signal.SIGBUS, SiCode.BUS_ADRERR, Vaddr(BASE + PAGE_SIZE))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_rights(flags: VmFlags, access: Access, exec_readable: bool, fine: bool)
     else:
         with pytest.raises(PageFault) as fault:
             mm.fault(BASE, access)
-        assert fault.value.mapped
+        assert fault.value.fault is Fault.FORBIDDEN
 
 
 def test_force_goes_by_what_a_mapping_may_become() -> None:
@@ -111,7 +114,7 @@ def test_unmapping_the_middle_leaves_both_ends() -> None:
     assert (mm.read(BASE, 1), mm.read(BASE + 2 * PAGE_SIZE, 1)) == (b"a", b"c")
     with pytest.raises(PageFault) as fault:
         mm.read(BASE + PAGE_SIZE, 1)
-    assert not fault.value.mapped
+    assert fault.value.fault is Fault.UNMAPPED
 
 
 def test_mprotect_cuts_and_keeps_the_bytes() -> None:

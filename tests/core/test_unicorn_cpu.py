@@ -7,7 +7,8 @@ import pytest
 from uprobes_sim.arch import Abi
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
-from uprobes_sim.memory import Inode, Mm, VmFlags
+from uprobes_sim.memory import Mm, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.units import PAGE_SIZE, Vaddr
 from uprobes_sim_x86.engine import new_cpu

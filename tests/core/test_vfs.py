@@ -11,7 +11,7 @@ import pytest
 from kernel_box import BUF, KernelBox
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import EngineError, ProgramError
-from uprobes_sim.memory import Inode
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.vfs import Stdin, filemap
 from uprobes_sim.vfs.nodes import GID, UID
 

@@ -117,8 +117,7 @@ class PowerpcCpu:
             case Trapped():
                 return Exit(Stop.BREAKPOINT, *_signal(Signal.SIGTRAP, SiCode.TRAP_BRKPT, regs.nip))
             case PageFault():
-                why = SiCode.SEGV_ACCERR if event.mapped else SiCode.SEGV_MAPERR
-                return Exit(Stop.FAULT, *_signal(Signal.SIGSEGV, why, event.vaddr))
+                return Exit(Stop.FAULT, event.info, int(event.info.code))
             case Misaligned():
                 return Exit(Stop.FAULT, *_signal(Signal.SIGBUS, SiCode.BUS_ADRALN, event.ea))
             case Privileged():

@@ -152,4 +152,4 @@ class Memory:
 
 def _exact(fault: PageFault, ea: int) -> PageFault:
     """Put the address of the access in place of that of its page."""
-    return PageFault(Vaddr(max(fault.vaddr, ea)), fault.access, mapped=fault.mapped)
+    return PageFault(Vaddr(max(fault.vaddr, ea)), fault.access, fault.fault)

@@ -1,16 +1,21 @@
 """How the kernel would execute an instruction that is probed, why, and what to beware of."""
 
+import re
+from typing import Final
+
 from uprobes_sim.arch import Abi
 from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Config
 from uprobes_sim_powerpc.abi import CPUS
+from uprobes_sim_powerpc.concerns import Probed
 from uprobes_sim_powerpc.decode import decoder, operands
-from uprobes_sim_powerpc.errata import ROWS, Probed
+from uprobes_sim_powerpc.errata import ROWS
 from uprobes_sim_powerpc.insn import is_prefix
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.sstep import obstacle
 
-_NEWEST = "3.1"
+_NEWEST: Final = "3.1"
+_WORDS: Final = re.compile(r"(?:0x)?(?:[0-9a-fA-F]{8}){1,2}")
 
 
 def mechanism(insn: int, abi: Abi, config: Config) -> Mechanism:
@@ -37,8 +42,9 @@ def _is_system_call(row: Insn, config: Config) -> bool:
 
 def warnings(insn: int, abi: Abi, config: Config) -> tuple[Caution, ...]:
     """List the known defects of the configured kernel that concern a probe on *insn*."""
-    emulated = mechanism(insn, abi, config).how == "emulate"
-    probed = Probed(_find(insn, abi), insn, abi, config.cpu, emulated)
+    chosen = mechanism(insn, abi, config)
+    emulated = chosen.how == "emulate"
+    probed = Probed(_find(insn, abi), insn, abi, config.cpu, emulated, chosen.rule)
     return tuple(
         Caution(row.erratum.id, row.erratum.severity, row.erratum.effect)
         for row in ROWS
@@ -63,9 +69,9 @@ def parse(text: str, abi: Abi) -> bytes:
     Raises:
         ValueError: that is no instruction.
     """
-    digits = text.removeprefix("0x")
-    if len(digits) not in (8, 16) or not digits.isascii() or not digits.isalnum():
+    if _WORDS.fullmatch(text) is None:
         raise ValueError("a word is 8 hexadecimal digits, a prefixed instruction is 16")
+    digits = text.removeprefix("0x")
     words = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
     if len(words) == 2 and not (abi.bits == 64 and is_prefix(words[0])):
         raise ValueError(f"{digits[:8]} is no prefix, so there is no second word")

@@ -11,7 +11,7 @@ from uprobes_sim.arch import Abi
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
 from uprobes_sim.insn_text import capstone_text
-from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
+from uprobes_sim.memory import Mm, PageFault
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.unicorn_cpu import UnicornCpu
 from uprobes_sim.unicorn_guest import STEPPED, Block
@@ -163,17 +163,11 @@ class X86Guest:
         """Name #UD."""
         return Exit(Stop.FAULT, SigInfo(Signal.SIGILL, _ILL_ILLOPN, regs.ip), 6)
 
-    def segfault(self, regs: PtRegs, fault: PageFault, mm: Mm) -> Exit:
+    def segfault(self, regs: PtRegs, fault: PageFault) -> Exit:
         """Name #PF, or #GP where the address is not canonical."""
         if fault.vaddr >> 47 not in (0, 0x1FFFF):
             return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
-        if not fault.mapped:
-            info = SigInfo(Signal.SIGSEGV, SiCode.SEGV_MAPERR, fault.vaddr)
-        elif _may(mm, fault):
-            info = SigInfo(Signal.SIGBUS, SiCode.BUS_ADRERR, fault.vaddr)
-        else:
-            info = SigInfo(Signal.SIGSEGV, SiCode.SEGV_ACCERR, fault.vaddr)
-        return Exit(Stop.FAULT, info, _PAGE_FAULT)
+        return Exit(Stop.FAULT, fault.info, _PAGE_FAULT)
 
     # --- code -----------------------------------------------------------------
 
@@ -293,10 +287,3 @@ def _fetch(mm: Mm, ip: int) -> bytes:
         except PageFault:
             break
     return code
-
-
-def _may(mm: Mm, fault: PageFault) -> bool:
-    """Tell whether the mapping allows the access that has failed all the same."""
-    vma = mm.find_vma(fault.vaddr)
-    right = VmFlags.READ | VmFlags.EXEC if fault.access is Access.READ else fault.access.value
-    return vma is not None and bool(vma.flags & right)

@@ -4,7 +4,8 @@ from typing import Final
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
-from uprobes_sim.memory import PROT_MASK, Inode, Mm, Vma, VmFlags
+from uprobes_sim.memory import PROT_MASK, Mm, Vma, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import Int, Ptr, ULong, signed, syscall
 from uprobes_sim.task import Task

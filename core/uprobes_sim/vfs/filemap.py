@@ -5,7 +5,7 @@ from typing import Final
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
-from uprobes_sim.memory import Inode
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.units import PAGE_SHIFT, PAGE_SIZE
 
 MAX_FILE: Final = 1 << 30

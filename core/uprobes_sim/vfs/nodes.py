@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
-from uprobes_sim.memory import Inode
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.vfs import filemap
 
 T = TypeVar("T")

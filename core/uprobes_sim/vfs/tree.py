@@ -11,7 +11,7 @@ from typing import Final
 from uprobes_sim.clock import Clock
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
-from uprobes_sim.memory import Inode
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.vfs.commit import commit_directory
 from uprobes_sim.vfs.file import (
     O_ACCMODE,

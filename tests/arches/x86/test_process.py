@@ -4,7 +4,8 @@ import pytest
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.linker import link
-from uprobes_sim.memory import Inode, Mm, VmFlags
+from uprobes_sim.memory import Mm, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import RELEASES, Config, Kernel

@@ -1,0 +1,80 @@
+"""Pages of memory, and the files that they are read from.
+
+Engines share the bytes of a page and never copy them.
+"""
+
+import mmap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from uprobes_sim.units import PAGE_SHIFT, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from uprobes_sim.memory import Vma
+
+_SLAB_FRAMES: Final = 256
+
+
+class _Slab:
+    """A run of frames that lie behind each other in the host's memory."""
+
+    __slots__ = ("memory", "used")
+
+    def __init__(self) -> None:
+        self.memory = mmap.mmap(-1, _SLAB_FRAMES << PAGE_SHIFT)
+        self.used = 0
+
+
+class Frame:
+    """One page of physical memory. Its bytes are shared, never copied."""
+
+    __slots__ = ("data", "index", "mapcount", "slab")
+
+    _slab = _Slab()
+
+    def __init__(self) -> None:
+        """Take a zeroed page."""
+        if Frame._slab.used == _SLAB_FRAMES:
+            Frame._slab = _Slab()
+        self.slab = Frame._slab.memory
+        self.index = Frame._slab.used
+        """Place in its slab, in pages: neighbours can be mapped in one go."""
+        start = self.index << PAGE_SHIFT
+        self.data = memoryview(self.slab)[start : start + PAGE_SIZE]
+        self.mapcount = 0
+        """Page table entries that point here. A private page with more is shared by a fork."""
+        Frame._slab.used += 1
+
+    def copy(self) -> "Frame":
+        """Take a new page with the same bytes."""
+        new = Frame()
+        new.data[:] = self.data
+        return new
+
+
+@dataclass(eq=False, slots=True)
+class Inode:
+    """A file: its bytes in the page cache and who maps it."""
+
+    ino: int
+    name: str
+    data: bytes | bytearray | memoryview
+    pages: dict[int, Frame] = field(default_factory=dict)
+    """Page cache by page number in the file."""
+    i_mmap: list["Vma"] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """`i_size`, in bytes."""
+        return len(self.data)
+
+    def page(self, pgoff: int) -> Frame | None:
+        """Read page number *pgoff* through the page cache; None beyond the end."""
+        frame = self.pages.get(pgoff)
+        if frame is None:
+            chunk = self.data[pgoff << PAGE_SHIFT : (pgoff + 1) << PAGE_SHIFT]
+            if not chunk:
+                return None
+            frame = self.pages[pgoff] = Frame()
+            frame.data[: len(chunk)] = chunk
+        return frame
