@@ -57,6 +57,8 @@ class Code:
         """Addresses of blocks and traces that have instructions in a page, by page number."""
         self.changes = 0
         """How often code was forgotten."""
+        self._ops: dict[tuple[int, int], Op] = {}
+        """Instructions by address and word: they stay what they are, whatever lies there."""
         mm.notifiers.append(self.flush)
 
     def flush(self, start: int, end: int) -> None:
@@ -139,6 +141,12 @@ class Code:
         Raises:
             Illegal, Lacking: as `fetch`.
         """
+        op = self._ops.get((cia, insn))
+        if op is None:
+            op = self._ops[cia, insn] = self._decode(cia, insn, size)
+        return op
+
+    def _decode(self, cia: int, insn: int, size: int) -> Op:
         row = self.decoder.find(insn)
         if row is None:
             if insn >> 26 in UNASSIGNED:
@@ -191,6 +199,11 @@ class Recorder:
         self._heads.add(start)
         self._path += block.ops
         return True
+
+    def cut(self, block: Block) -> None:
+        """End the path before *block*, which has led into the kernel."""
+        del self._path[-len(block.ops) :]
+        self.close(block.ops[0].cia)
 
     def close(self, follows: int) -> None:
         """Translate the path, after which comes *follows*, if its code is still what it was."""

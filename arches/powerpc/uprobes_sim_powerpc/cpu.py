@@ -85,7 +85,12 @@ class PowerpcCpu:
                 recorder = Recorder(code)
             if recorder is not None and not recorder.add(block):
                 recorder = None
-            self._run_block(block, regs, end - self.insns)
+            try:
+                self._run_block(block, regs, end - self.insns)
+            except (PageFault, Interrupt):
+                if recorder is not None:
+                    recorder.cut(block)
+                raise
 
     def _run_block(self, block: Block, regs: PtRegs, budget: int) -> None:
         """Execute a block, or as much of it as *budget* allows."""

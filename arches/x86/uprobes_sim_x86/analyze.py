@@ -8,9 +8,27 @@ from typing import Final, Literal
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import Refused
-from uprobes_sim.version import Kernel
+from uprobes_sim.version import Config, Kernel
+from uprobes_sim_x86.concerns import (
+    NOT_EMULATED,
+    NOT_FIXED_UP,
+    PUSHF,
+    REP,
+    REX_B_LOST,
+    RIPREL_MISSED,
+    SYSCALL,
+    spared,
+)
 from uprobes_sim_x86.insn import Insn, Undecodable, decode
-from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps, X86Uprobe, XolOps
+from uprobes_sim_x86.probe import (
+    BranchOps,
+    DefaultOps,
+    Fixup,
+    PushOps,
+    Repair,
+    X86Uprobe,
+    XolOps,
+)
 from uprobes_sim_x86.regs import EXTENDED, GENERAL
 from uprobes_sim_x86.tables import BAD_PREFIXES, REFUSED, REFUSED_TWO_BYTE
 
@@ -37,6 +55,8 @@ _IP_CORRECT: Final = frozenset({0xC2, 0xC3, 0xCA, 0xCB, 0xEA})
 """Returns, and the far jump: they leave ip where it belongs."""
 
 _BRANCHES: Final = frozenset({0x90, 0xE8, 0xE9, 0xEB, *range(0x70, 0x80)})
+
+_REPAIRED: Final = ((Repair.PUSHF, PUSHF), (Repair.SYSCALL, SYSCALL), (Repair.REP, REP))
 
 _NO_RIPREL: Final = _IP_CORRECT | {0x9A, 0x9D}
 
@@ -83,29 +103,34 @@ def _masks_exceptions(insn: Insn) -> bool:
     return insn.opcode[0] == 0x1F or (insn.opcode[0] == 0x8E and insn.reg == 2)
 
 
-def analyze(data: bytes, bits: Literal[32, 64], kernel: Kernel) -> X86Uprobe:
+def analyze(data: bytes, bits: Literal[32, 64], config: Config) -> X86Uprobe:
     """Accept an instruction and choose its mechanism (arch_uprobe_analyze_insn).
+
+    The answer is the kernel's even where its defects are not to act.
 
     Raises:
         Refused: as `uprobe_init_insn`; ENOTSUPP for a 16-bit branch.
     """
+    kernel = config.kernel
     insn = uprobe_init_insn(data, bits, kernel)
+    ops = _emulated_ops(insn, kernel)
+    if ops is None or spared(insn, config, *NOT_EMULATED):
+        return _default_setup(data, insn, config)
+    if isinstance(ops, BranchOps):
+        data = _branch_clear_offset(data, insn, ops)
+    return X86Uprobe(data, data, ops, insn)
+
+
+def _emulated_ops(insn: Insn, kernel: Kernel) -> XolOps | None:
+    """Choose how this kernel emulates an instruction; None: it does not."""
+    branch = None
     if kernel.has("x86_branches_emulated"):
         branch = _branch_setup_xol_ops(insn, kernel)
-        if branch is not None:
-            return _probe(_branch_clear_offset(data, insn, branch), branch)
     elif _is_old_nop(insn):
-        return _probe(data, BranchOps(0x90, insn.length, 0))
-    if kernel.has("x86_push_emulated"):
-        push = _push_setup_xol_ops(insn)
-        if push is not None:
-            return _probe(data, push)
-    return _default_setup(data, insn)
-
-
-def _probe(code: bytes, ops: XolOps) -> X86Uprobe:
-    """Make the probe. What unregistering writes back is what the slot gets: one array."""
-    return X86Uprobe(code, code, ops)
+        branch = BranchOps(0x90, insn.length, 0)
+    if branch is None and kernel.has("x86_push_emulated"):
+        return _push_setup_xol_ops(insn)
+    return branch
 
 
 def _branch_setup_xol_ops(insn: Insn, kernel: Kernel) -> BranchOps | None:
@@ -148,8 +173,9 @@ def _push_setup_xol_ops(insn: Insn) -> PushOps | None:
     return PushOps(EXTENDED[opcode & 7], 2) if insn.rex == b"\x41" else None
 
 
-def _default_setup(data: bytes, insn: Insn) -> X86Uprobe:
-    opcode = insn.opcode[0]
+def _default_setup(data: bytes, insn: Insn, config: Config) -> X86Uprobe:
+    misread = not spared(insn, config, *NOT_FIXED_UP)
+    opcode = insn.opcode[0] if misread else None
     fixups = Fixup.IP
     if opcode in _IP_CORRECT:
         fixups = Fixup(0)
@@ -159,10 +185,26 @@ def _default_setup(data: bytes, insn: Insn) -> X86Uprobe:
         fixups |= Fixup.SETF
     elif opcode == 0xFF and insn.reg in (4, 5):
         fixups = Fixup(0)
-    if opcode in _NO_RIPREL or not insn.rip_relative:
-        return _probe(data, DefaultOps(insn.length, fixups))
-    data, scratch = _riprel_analyze(data, insn)
-    return _probe(data, DefaultOps(insn.length, fixups, scratch))
+    repairs = _repairs(insn, config)
+    addressed = insn
+    if spared(insn, config, RIPREL_MISSED):
+        addressed = decode(data, insn.bits, as_processor=True)
+    if opcode in _NO_RIPREL or not addressed.rip_relative:
+        return X86Uprobe(data, data, DefaultOps(insn.length, fixups), insn, repairs)
+    copy, scratch = _riprel_analyze(data, addressed)
+    # The kernel has one array for both: what it writes back is what was rewritten.
+    original = data if spared(insn, config, REX_B_LOST) else copy
+    ops = DefaultOps(addressed.length, fixups, scratch)
+    return X86Uprobe(original, copy, ops, insn, repairs)
+
+
+def _repairs(insn: Insn, config: Config) -> Repair:
+    """Choose what is done right after the step where the kernel does not."""
+    repairs = Repair(0)
+    for repair, defect in _REPAIRED:
+        if spared(insn, config, defect):
+            repairs |= repair
+    return repairs
 
 
 def _riprel_analyze(data: bytes, insn: Insn) -> tuple[bytes, str]:

@@ -1,11 +1,13 @@
-"""What people are told of an instruction: its parts, and how it would be executed."""
+"""What people are told of an instruction: its parts, how it is executed, and what goes wrong."""
 
 from typing import Final, cast
 
 from uprobes_sim.arch import Abi, ArchUprobe
+from uprobes_sim.errata import Erratum
 from uprobes_sim.hookspecs import hookimpl
-from uprobes_sim.verdict import Mechanism
+from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Config
+from uprobes_sim_x86.errata import ROWS
 from uprobes_sim_x86.insn import Undecodable, decode
 from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps, X86Uprobe
 
@@ -34,6 +36,23 @@ def arch_uprobe_mechanism(auprobe: ArchUprobe, abi: Abi, config: Config) -> Mech
         if fixup in ops.fixups:
             return Mechanism("xol", f"x86.xol.{name}", reason)
     return Mechanism("xol", "x86.xol.jump", "in a slot; ip is where it belongs afterwards")
+
+
+@hookimpl
+def arch_uprobe_warnings(
+    auprobe: ArchUprobe, abi: Abi, config: Config
+) -> tuple[Caution, ...]:
+    insn = cast(X86Uprobe, auprobe).decoded
+    return tuple(
+        Caution(row.erratum.id, row.erratum.severity, row.erratum.effect)
+        for row in ROWS
+        if row.erratum.id in config.in_force and row.concerns(insn)
+    )
+
+
+@hookimpl
+def arch_errata() -> tuple[Erratum, ...]:
+    return tuple(row.erratum for row in ROWS)
 
 
 @hookimpl

@@ -34,7 +34,7 @@ from uprobes_sim_x86.tables import (
 
 MAX_INSN_SIZE: Final = 15
 
-_HYPERVISOR_PREFIXES: Final = (b"\x0f\x0bxen", b"\x0f\x0bkvm")
+HYPERVISOR_PREFIXES: Final = (b"\x0f\x0bxen", b"\x0f\x0bkvm")
 """ud2 and a name: the kernel's own mark for instructions to be emulated."""
 
 _ESCAPES: Final = {0x38: "0f38", 0x3A: "0f3a"}
@@ -107,7 +107,8 @@ class _Decoder:
 
     def __init__(self, data: bytes, bits: Literal[32, 64], as_processor: bool) -> None:
         self._data = data
-        self._at = 5 if data.startswith(_HYPERVISOR_PREFIXES) and not as_processor else 0
+        self._at = 5 if data.startswith(HYPERVISOR_PREFIXES) and not as_processor else 0
+        self._as_processor = as_processor
         self._legacy = _PROCESSOR if as_processor else LEGACY
         self._insn = Insn(data, bits)
         self._opnd_bytes = 4
@@ -170,8 +171,13 @@ class _Decoder:
             self._at += 1
             byte = self._peek()
         self._insn.prefixes = bytes(kinds)
-        if kinds:
-            self._pp = PP.get(kinds[-1], 0)
+        self._pp = self._column(kinds)
+
+    def _column(self, kinds: list[int]) -> int:
+        """Choose the column of a map: by the last prefix; the processor ranks 66 lowest."""
+        if self._as_processor:
+            kinds = sorted((kind for kind in kinds if kind in PP), key=lambda kind: kind != 0x66)
+        return PP.get(kinds[-1], 0) if kinds else 0
 
     def _rex2(self) -> bool:
         """Take a REX or REX2 prefix; True if there was one, and vector prefixes do not count."""

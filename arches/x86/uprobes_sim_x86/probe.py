@@ -13,11 +13,13 @@ from uprobes_sim.errors import KernelError
 from uprobes_sim.memory import Mm, PageFault
 from uprobes_sim.task import ArchUprobeTask, Task, UprobeTask
 from uprobes_sim.units import Vaddr
+from uprobes_sim_x86.insn import Insn
 from uprobes_sim_x86.regs import (
     X86_EFLAGS_CF,
     X86_EFLAGS_OF,
     X86_EFLAGS_PF,
     X86_EFLAGS_SF,
+    X86_EFLAGS_TF,
     X86_EFLAGS_ZF,
     PtRegs,
 )
@@ -37,6 +39,17 @@ class Fixup(IntFlag):
     IP = 0x01
     CALL = 0x02
     SETF = 0x04
+
+
+class Repair(IntFlag):
+    """What a step needs beyond the kernel's fix-ups to be right (`--errata none`)."""
+
+    PUSHF = 0x01
+    """TF of the step goes from the flags that were pushed."""
+    SYSCALL = 0x02
+    """One instruction is stepped, not two, and rcx and r11 do not tell of the slot."""
+    REP = 0x04
+    """All iterations are one step."""
 
 
 @dataclass(slots=True)
@@ -78,6 +91,19 @@ class X86Uprobe:
     insn: bytes
     ixol: bytes
     ops: XolOps
+    decoded: Insn
+    """The instruction as the file has it."""
+    repairs: Repair = Repair(0)
+
+    def repair(self, regs: PtRegs, mm: Mm, utask: UprobeTask) -> None:
+        """Make right after the step what the kernel would leave wrong."""
+        if Repair.PUSHF in self.repairs and not autask(utask).saved_tf:
+            high = Vaddr(regs.sp + 1)  # the byte with TF, however wide the push
+            mm.write(high, bytes([mm.read(high, 1)[0] & ~(X86_EFLAGS_TF >> 8)]))
+        if Repair.SYSCALL in self.repairs:
+            regs.set("cx", utask.vaddr + self.decoded.length)
+            if not autask(utask).saved_tf:
+                regs.set("r11", regs.get("r11") & ~X86_EFLAGS_TF)
 
 
 def sizeof_long(regs: PtRegs) -> int:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from powerpc_program import CODE, DATA, load
 from uprobes_sim.arch import Abi
+from uprobes_sim.cpu import Stop
 from uprobes_sim.memory import PageFault
 from uprobes_sim_powerpc import isa
 from uprobes_sim_powerpc.code import Code, code_of
+from uprobes_sim_powerpc.cpu import HOT
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.interrupts import Interrupt
 from uprobes_sim_powerpc.op import Op
@@ -132,3 +134,17 @@ def test_without_sources_instructions_are_called(monkeypatch: pytest.MonkeyPatch
         translate(code.fetch(CODE), code.mode)
     module._source.cache_clear()
     module._translate.cache_clear()
+
+
+def test_a_loop_that_enters_the_kernel_each_time_is_translated_all_the_same() -> None:
+    """As under a probe: the path ends before what led into the kernel."""
+    program = load(0x38630001, 0x38630002, 0x44000002, 0x4BFFFFF4)  # addi; addi; sc; b -12
+    for _ in range(3 * HOT):
+        assert program.run().stop is Stop.SYSCALL
+    code = program.mm.context
+    assert isinstance(code, Code)
+
+    # From behind the system call round to it: the first of them starts at the branch.
+    assert any(trace.length == 3 for trace in code.traces.values())
+    assert program.regs.gpr[3] == 3 * 3 * HOT
+    assert program.cpu.insns == 3 * 4 * HOT - 1

@@ -1,0 +1,190 @@
+"""The kernel's emulation of one instruction, on registers and memory that somebody gives."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from uprobes_sim.arch import ArchInfo, Regs
+from uprobes_sim.errors import UprobesSimError
+from uprobes_sim.linker import Linked
+from uprobes_sim.memory import Access, Frame, Mm, PageFault
+from uprobes_sim.task import Task
+from uprobes_sim.units import Vaddr
+from uprobes_sim.version import Config
+
+MAX_MEMORY: Final = 1 << 20
+"""Bytes that may be given to one instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What became of one instruction."""
+
+    result: int
+    """1: emulated; 0: it would be stepped out of line; -1: it must not be stepped."""
+    regs: dict[str, int]
+    """Registers that have changed."""
+    mem: dict[Vaddr, bytes]
+    """Runs of bytes that have changed, by address."""
+
+
+class GivenMemory(Mm):
+    """An address space that holds the bytes it was given, and not one more. It has no pages."""
+
+    def __init__(self, info: ArchInfo) -> None:
+        """Start empty."""
+        super().__init__(info.abi, task_size=info.task_size, mmap_base=info.mmap_base)
+        self._given: list[tuple[int, bytes]] = []
+        self._held: list[tuple[int, bytearray]] = []
+
+    def give(self, mem: Mapping[int, bytes]) -> None:
+        """Hold *mem*, bytes by address, in place of what was held.
+
+        Raises:
+            UprobesSimError: too much, beyond the last address, or twice the same.
+        """
+        if not mem:
+            self._given, self._held = [], []
+            return
+        if sum(map(len, mem.values())) > MAX_MEMORY:
+            raise UprobesSimError(f"more than {MAX_MEMORY} bytes of memory; give less")
+        self._given = list(_joined(mem))
+        if self._given[-1][0] + len(self._given[-1][1]) > 1 << self.abi.bits:
+            raise UprobesSimError(f"memory at {self._given[-1][0]:#x} ends beyond the last address")
+        self._held = [(start, bytearray(data)) for start, data in self._given]
+
+    def changes(self) -> dict[Vaddr, bytes]:
+        """List the runs of bytes that are not what was given."""
+        return {
+            Vaddr(start + first): bytes(held[first:last])
+            for (start, given), (_, held) in zip(self._given, self._held, strict=True)
+            if given != held
+            for first, last in _differing(given, held)
+        }
+
+    def _find(self, vaddr: int, size: int, access: Access) -> tuple[bytearray, int]:
+        for start, data in self._held:
+            if start <= vaddr and vaddr + size <= start + len(data):
+                return data, vaddr - start
+        raise PageFault(vaddr, access, mapped=False)
+
+    def read(self, vaddr: int, size: int, *, force: bool = False) -> bytes:
+        """Read *size* bytes at *vaddr*.
+
+        Raises:
+            PageFault: one of them was not given.
+        """
+        if not size:
+            return b""
+        data, at = self._find(vaddr, size, Access.READ)
+        return bytes(data[at : at + size])
+
+    def write(self, vaddr: int, data: bytes, *, force: bool = False) -> None:
+        """Write *data* at *vaddr*.
+
+        Raises:
+            PageFault: one of the bytes was not given; none has been written.
+        """
+        if data:
+            held, at = self._find(vaddr, len(data), Access.WRITE)
+            held[at : at + len(data)] = data
+
+    def fault(self, vaddr: int, access: Access, *, force: bool = False) -> Frame:
+        """Refuse: there are no pages.
+
+        Raises:
+            PageFault: always.
+        """
+        raise PageFault(vaddr, access, mapped=False)
+
+
+def _joined(mem: Mapping[int, bytes]) -> Iterator[tuple[int, bytes]]:
+    """Order *mem* by address, neighbours put together, so that an access may span them."""
+    ordered = sorted((start, data) for start, data in mem.items() if data)
+    for (start, data), (following, _) in pairwise(ordered):
+        if start + len(data) > following:
+            raise UprobesSimError(f"memory at {following:#x} is given twice")
+    at, run = 0, b""
+    for start, data in ordered:
+        if run and at + len(run) != start:
+            yield at, run
+            run = b""
+        at, run = (at, run + data) if run else (start, data)
+    yield at, run
+
+
+def _differing(before: bytes, after: bytearray) -> Iterator[tuple[int, int]]:
+    """Find the runs in which two equally long texts differ: first, and behind the last."""
+    first = None
+    for at, (old, new) in enumerate(zip(before, after, strict=True)):
+        if old == new:
+            if first is not None:
+                yield first, at
+            first = None
+        elif first is None:
+            first = at
+    if first is not None:
+        yield first, len(before)
+
+
+class Emulator:
+    """A kernel's emulation, for any number of instructions that know nothing of each other."""
+
+    def __init__(self, linked: Linked, config: Config) -> None:
+        """Emulate as the machine of *config* does."""
+        self.hook = linked.hook
+        self.info = linked.info
+        self.config = config
+        self._mm = GivenMemory(linked.info)
+        self._task = Task(1, "step", self._mm, self._new_regs(), config)
+        self._names = tuple(self._task.regs.names())
+        self._fresh = {name: self._task.regs.get(name) for name in self._names}
+        self._overlaps: dict[str, tuple[str, ...]] = {}
+        """Names whose value is another one after a register was written."""
+
+    def step(self, insn: bytes, regs: Mapping[str, int], mem: Mapping[int, bytes]) -> Stepped:
+        """Execute *insn* with *regs*, those not named as in a fresh task, and *mem*, and no more.
+
+        Raises:
+            UprobesSimError: no such register, a value that does not fit, memory as for `give`.
+        """
+        task = self._task
+        task.regs = now = self._new_regs()
+        before = self._fresh
+        if regs:
+            before = before.copy()
+            for name, value in regs.items():
+                self._set(now, name, value)
+            for name in regs:
+                for other in self._overlaps[name]:
+                    before[other] = now.get(other)
+        self._mm.give(mem)
+        padded = insn.ljust(self.info.max_insn_bytes, b"\0")
+        result = int(self.hook.arch_emulate(insn=padded, task=task))
+        task.pending.clear()
+        read = now.get
+        changed = {name: new for name, old in before.items() if (new := read(name)) != old}
+        return Stepped(result, changed, self._mm.changes())
+
+    def _new_regs(self) -> Regs:
+        return self.hook.arch_regs(abi=self.info.abi, config=self.config)
+
+    def _set(self, regs: Regs, name: str, value: int) -> None:
+        if name not in self._overlaps:
+            self._overlaps[name] = self._find_overlaps(name)
+        regs.set(name, value)
+        if regs.get(name) != value:
+            raise UprobesSimError(f"{value:#x} does not fit into {name}")
+
+    def _find_overlaps(self, name: str) -> tuple[str, ...]:
+        """See which names a write to *name* reaches: a vector has several."""
+        regs = self._new_regs()
+        try:
+            regs.set(name, ~self._fresh[name] & (1 << 256) - 1)
+        except KeyError:
+            known = "cannot be set" if name in self._fresh else "is no register"
+            raise UprobesSimError(
+                f"{name} {known} of {self.info.name}; there are {', '.join(self._names)}"
+            ) from None
+        return tuple(other for other in self._names if regs.get(other) != self._fresh[other])

@@ -1,0 +1,147 @@
+"""The kernel's answer to a probe on one instruction, beforehand: this release's, and each one's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from uprobes_sim.errors import KernelError, Refused, UprobesSimError
+from uprobes_sim.linker import Linked
+from uprobes_sim.loader import Program
+from uprobes_sim.memory import Mm
+from uprobes_sim.probes import parse_probe, resolve
+from uprobes_sim.sched import Scheduler
+from uprobes_sim.session import Options, configure
+from uprobes_sim.units import Offset, Vaddr
+from uprobes_sim.uprobes import Uprobes
+from uprobes_sim.verdict import Verdict
+from uprobes_sim.version import RELEASES, Kernel
+
+
+def judge(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> Verdict:
+    """Say what registering a probe on *insn*, mapped at *vaddr*, is answered.
+
+    *insn*: `max_insn_bytes` as they lie in the file, zeros behind its end. The
+    answer is for an ordinary hit of an ordinary task.
+    """
+    try:
+        auprobe = up.analyze_insn(insn, mm, vaddr)
+    except KernelError as exc:
+        rule = exc.rule if isinstance(exc, Refused) else f"{up.info.name}.refused"
+        return Verdict("reject", exc.errno, rule, exc.reason)
+    hook = up.hook
+    mechanism = hook.arch_uprobe_mechanism(auprobe=auprobe, abi=mm.abi, config=up.config)
+    warnings = hook.arch_uprobe_warnings(auprobe=auprobe, abi=mm.abi, config=up.config)
+    return Verdict(mechanism.how, None, mechanism.rule, mechanism.reason, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """An instruction, and where it was found."""
+
+    insn: bytes
+    """`max_insn_bytes` of it."""
+    program: Program | None = None
+    symbol: str | None = None
+    vaddr: Vaddr | None = None
+    """As in the ELF file."""
+    offset: Offset | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All there is to say of one instruction."""
+
+    spot: Spot
+    text: str
+    """As an assembler would write it."""
+    insn: str
+    """As the backend reads it (`arch_parse_insn`)."""
+    verdict: Verdict
+    fields: dict[str, int | str]
+    by_kernel: dict[str, Verdict]
+    """The verdict of each release that differs in anything, the oldest first."""
+
+
+class Explainer:
+    """Verdicts of one backend, for any number of instructions."""
+
+    def __init__(self, linked: Linked, options: Options) -> None:
+        """Answer for the machine that *options* choose, and for every release.
+
+        Raises:
+            UprobesSimError: as `configure`.
+        """
+        self.hook = linked.hook
+        self.info = linked.info
+        self.config = configure(linked, options)
+        self._linked = linked
+        self._up = Uprobes(linked, self.config, Scheduler())
+        self._mm = Mm(
+            linked.info.abi, task_size=linked.info.task_size, mmap_base=linked.info.mmap_base
+        )
+        self._all = {
+            str(Kernel(release)): Uprobes(linked, config, Scheduler())
+            for release in RELEASES
+            for config in [configure(linked, replace(options, kernel=str(Kernel(release))))]
+        }
+
+    def bare(self, text: str) -> Spot:
+        """Read an instruction as the backend's manual writes it.
+
+        Raises:
+            UprobesSimError: it is none.
+        """
+        try:
+            insn = parse_insn(self._linked, text)
+        except ValueError as exc:
+            raise UprobesSimError(f"{text!r} is no {self.info.name} instruction: {exc}") from None
+        return Spot(insn)
+
+    def probed(self, program: Program, probe: str) -> Spot:
+        """Find the instruction that *probe* names in *program*.
+
+        Raises:
+            ProbeError: as `parse_probe` and `resolve`.
+        """
+        place = resolve(parse_probe(probe), program, self.hook)
+        size = self.info.max_insn_bytes
+        insn = program.data[place.offset : place.offset + size].ljust(size, b"\0")
+        return Spot(insn, program, place.symbol, place.vaddr, place.offset)
+
+    def explain(self, spot: Spot) -> Explanation:
+        """Say everything of the instruction at *spot*."""
+        abi, vaddr = self.info.abi, spot.vaddr or Vaddr(0)
+        return Explanation(
+            spot,
+            self.hook.arch_insn_text(insn=spot.insn, vaddr=vaddr, abi=abi),
+            self.hook.arch_format_insn(insn=spot.insn, abi=abi),
+            judge(self._up, spot.insn, self._mm, vaddr),
+            self.hook.arch_insn_fields(insn=spot.insn, abi=abi),
+            {
+                release: judge(up, spot.insn, self._mm, vaddr) for release, up in self._all.items()
+            },
+        )
+
+
+def parse_insn(linked: Linked, text: str) -> bytes:
+    """Read an instruction as people write it; answer `max_insn_bytes`, zeros behind it.
+
+    Raises:
+        ValueError: it is none, or longer than an instruction can be.
+    """
+    size = linked.info.max_insn_bytes
+    insn = linked.hook.arch_parse_insn(text=text.strip(), abi=linked.info.abi)
+    if not insn:
+        raise ValueError("there are no digits")
+    if len(insn) > size:
+        raise ValueError(f"the kernel copies {size} bytes, these are {len(insn)}")
+    return insn.ljust(size, b"\0")
+
+
+def runs(by_kernel: dict[str, Verdict]) -> Iterator[tuple[str, Verdict]]:
+    """Give the releases with which the answer changes, and the answer from there on."""
+    last: tuple[object, ...] | None = None
+    for release, verdict in by_kernel.items():
+        answer = verdict.verdict, verdict.errno
+        if answer != last:
+            yield release, verdict
+        last = answer
