@@ -200,10 +200,11 @@ class Recorder:
         self._path += block.ops
         return True
 
-    def cut(self, block: Block) -> None:
-        """End the path before *block*, which has led into the kernel."""
-        del self._path[-len(block.ops) :]
-        self.close(block.ops[0].cia)
+    def cut(self, cia: int) -> None:
+        """End the path before the instruction at *cia*, which has led into the kernel."""
+        while self._path.pop().cia != cia:
+            pass
+        self.close(cia)
 
     def close(self, follows: int) -> None:
         """Translate the path, after which comes *follows*, if its code is still what it was."""

@@ -89,7 +89,7 @@ class PowerpcCpu:
                 self._run_block(block, regs, end - self.insns)
             except (PageFault, Interrupt):
                 if recorder is not None:
-                    recorder.cut(block)
+                    recorder.cut(regs.nip)
                 raise
 
     def _run_block(self, block: Block, regs: PtRegs, budget: int) -> None:
