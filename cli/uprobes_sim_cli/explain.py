@@ -2,55 +2,108 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from uprobes_sim import session
-from uprobes_sim.arch import Abi
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.explain import Explainer, Explanation, runs
-from uprobes_sim.linker import link
 from uprobes_sim.loader import load
 from uprobes_sim.verdict import Verdict
 from uprobes_sim_cli import render
+from uprobes_sim_cli.answers import STANDARD_INPUT, Answer, answer_all
 from uprobes_sim_cli.app import Settings
-from uprobes_sim_cli.filters import STANDARD_INPUT, Answers, BadLines, filter_lines
-from uprobes_sim_cli.options import bare_abi, session_options
+from uprobes_sim_cli.options import link_bare, session_options
 
-_HOW = {"reject": "refused", **render.HOW}
+_HOW: Final = {"reject": "refused", **render.HOW}
 
 
 def explain(settings: Settings, operands: Sequence[str]) -> int:
     """Explain instructions, or probes in a file; answers 1 when one is refused."""
     first, *rest = operands
-    if first != STANDARD_INPUT and Path(first).exists():
-        return _explain_probes(settings, Path(first), rest)
-    explainer = Explainer(*_bare(settings))
-    answers = _answers(settings, explainer)
-
-    def answer(text: str) -> Explanation:
-        return explainer.explain(explainer.bare(text))
-
-    found = list[bool]()
-    try:
-        if operands == [STANDARD_INPUT]:
-            found += [_refused(each) for each in filter_lines(answers, answer)]
-        else:
-            found += [_refused(each) for each in _show(answers, map(answer, operands))]
-    except BadLines:
-        return 2
-    finally:
-        answers.close()
-    return int(any(found))
-
-
-def _explain_probes(settings: Settings, path: Path, probes: Sequence[str]) -> int:
-    if not probes:
-        raise UprobesSimError(f"{path}: name a probe in it, such as main or 0x10000")
-    program = load(path)
     options = session_options(settings)
-    explainer = Explainer(session.link_for(program, options), options)
-    answers = _answers(settings, explainer)
-    spots = [explainer.probed(program, probe) for probe in probes]
-    try:
-        return int(any([_refused(each) for each in _show(answers, map(explainer.explain, spots))]))
-    finally:
-        answers.close()
+    if first != STANDARD_INPUT and Path(first).exists():
+        if not rest:
+            raise UprobesSimError(f"{first}: name a probe in it, such as main or 0x10000")
+        program = load(Path(first))
+        explainer = Explainer(session.link_for(program, options), options)
+        return answer_all(
+            settings.format,
+            rest,
+            lambda probe: _answer(explainer, explainer.explain(explainer.probed(program, probe))),
+        )
+    explainer = Explainer(link_bare(options), options)
+    return answer_all(
+        settings.format,
+        operands,
+        lambda text: _answer(explainer, explainer.explain(explainer.bare(text))),
+    )
+
+
+def _answer(explainer: Explainer, found: Explanation) -> Answer:
+    return Answer(
+        as_json(explainer, found),
+        lambda: as_text(explainer, found),
+        found.verdict.verdict == "reject",
+    )
+
+
+def as_json(explainer: Explainer, found: Explanation) -> render.Json:
+    """Give the object of an explanation; its keys are part of the interface."""
+    spot = found.spot
+    return {
+        "arch": explainer.info.name,
+        "kernel": str(explainer.config.kernel),
+        "path": None if spot.program is None else str(spot.program.path),
+        "symbol": spot.symbol,
+        "vaddr": None if spot.vaddr is None else hex(spot.vaddr),
+        "offset": spot.offset,
+        "size": found.size,
+        "insn": found.insn,
+        "text": found.text,
+        **verdict_object(found.verdict),
+        "fields": found.fields,
+        "by_kernel": {
+            release: {"verdict": verdict.verdict, "errno": _errno(verdict)}
+            for release, verdict in found.by_kernel.items()
+        },
+    }
+
+
+def verdict_object(verdict: Verdict) -> render.Json:
+    """Give the keys of a verdict."""
+    return {
+        "verdict": verdict.verdict,
+        "errno": _errno(verdict),
+        "errno_value": None if verdict.errno is None else verdict.errno.value,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "warnings": [
+            {"rule": each.rule, "severity": each.severity, "reason": each.reason}
+            for each in verdict.warnings
+        ],
+    }
+
+
+def _errno(verdict: Verdict) -> str | None:
+    return None if verdict.errno is None else verdict.errno.name
+
+
+def as_text(explainer: Explainer, found: Explanation) -> Iterator[str]:
+    """Write an explanation for people."""
+    spot, verdict = found.spot, found.verdict
+    yield f"{found.insn}  {found.text}"
+    if spot.program is not None:
+        name = f" in {spot.symbol}" if spot.symbol else ""
+        yield f"  place     {spot.vaddr:#x}{name}, offset {spot.offset:#x} of {spot.program.path}"
+    if found.fields:
+        yield "  fields    " + " ".join(f"{name}={value}" for name, value in found.fields.items())
+    answer = _HOW[verdict.verdict]
+    if verdict.errno is not None:
+        answer += f" with {verdict.errno.name} ({verdict.errno.value})"
+    yield f"  verdict   {answer} by Linux {explainer.config.kernel} on {explainer.config.cpu}"
+    yield f"  reason    {verdict.reason} [{verdict.rule}]"
+    for warning in verdict.warnings:
+        yield f"  {warning.severity:<9} {warning.reason} [{warning.rule}]"
+    yield "  kernels   " + ", ".join(
+        f"{_HOW[each.verdict]} since {release}" for release, each in runs(found.by_kernel)
+    )

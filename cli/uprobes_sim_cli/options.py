@@ -4,7 +4,9 @@ import platform
 import re
 from dataclasses import replace
 
-from uprobes_sim.errors import UnknownKernelError
+from uprobes_sim.arch import Abi
+from uprobes_sim.errors import LinkError, UnknownKernelError, UprobesSimError
+from uprobes_sim.linker import Linked, installed, link
 from uprobes_sim.session import Options
 from uprobes_sim_cli.app import Bits, Settings
 
@@ -26,6 +28,20 @@ def session_options(settings: Settings) -> Options:
     if settings.kernel == "running":
         return replace(options, kernel=_running_release())
     return options
+
+
+def link_bare(options: Options) -> Linked:
+    """Link the backend for instructions that no ELF file tells of: `--arch`, `--bits`.
+
+    Raises:
+        UprobesSimError: no backend is named; else as `link`.
+    """
+    if options.arch is None:
+        raise UprobesSimError(f"name the backend: --arch {' or --arch '.join(installed())}")
+    try:
+        return link(options.arch, Abi(options.bits, "little"), options.variant)
+    except LinkError:
+        return link(options.arch, Abi(options.bits, "big"), options.variant)
 
 
 def _running_release() -> str:

@@ -33,7 +33,7 @@ def as_json(event: Event) -> Json:
     match event:
         case Hit():
             how: Json = {"how": event.how, "text": event.text}
-            regs = {} if event.regs is None else {"regs": _registers(event.regs)}
+            regs = {} if event.regs is None else {"regs": registers(event.regs)}
             return _task("hit", event) | how | regs
         case Return():
             return _task("return", event) | {"func": hex(event.func), "retval": hex(event.retval)}
@@ -80,7 +80,8 @@ def _task(kind: str, event: Hit | Return) -> Json:
     }
 
 
-def _registers(regs: dict[str, int]) -> Json:
+def registers(regs: dict[str, int]) -> Json:
+    """Write values as JSON has them."""
     return {name: _register(name, value) for name, value in regs.items()}
 
 

@@ -55,6 +55,8 @@ class Explanation:
     """As an assembler would write it."""
     insn: str
     """As the backend reads it (`arch_parse_insn`)."""
+    size: int
+    """In bytes."""
     verdict: Verdict
     fields: dict[str, int | str]
     by_kernel: dict[str, Verdict]
@@ -110,10 +112,12 @@ class Explainer:
     def explain(self, spot: Spot) -> Explanation:
         """Say everything of the instruction at *spot*."""
         abi, vaddr = self.info.abi, spot.vaddr or Vaddr(0)
+        written = self.hook.arch_format_insn(insn=spot.insn, abi=abi)
         return Explanation(
             spot,
             self.hook.arch_insn_text(insn=spot.insn, vaddr=vaddr, abi=abi),
-            self.hook.arch_format_insn(insn=spot.insn, abi=abi),
+            written,
+            len(written) // 2,
             judge(self._up, spot.insn, self._mm, vaddr),
             self.hook.arch_insn_fields(insn=spot.insn, abi=abi),
             {

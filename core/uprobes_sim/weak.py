@@ -124,7 +124,9 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_emulate(self, insn: bytes, task: Task) -> int:
-        regs = task.regs
+        regs, opcode = task.regs, insn[: self._info.swbp_size]
+        if self.hook.is_trap_insn(insn=opcode, abi=task.mm.abi):
+            return -1
         try:
             auprobe = self.hook.arch_uprobe_analyze_insn(
                 insn=insn, mm=task.mm, vaddr=regs.ip, config=task.config

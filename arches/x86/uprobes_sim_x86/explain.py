@@ -39,9 +39,7 @@ def arch_uprobe_mechanism(auprobe: ArchUprobe, abi: Abi, config: Config) -> Mech
 
 
 @hookimpl
-def arch_uprobe_warnings(
-    auprobe: ArchUprobe, abi: Abi, config: Config
-) -> tuple[Caution, ...]:
+def arch_uprobe_warnings(auprobe: ArchUprobe, abi: Abi, config: Config) -> tuple[Caution, ...]:
     insn = cast(X86Uprobe, auprobe).decoded
     return tuple(
         Caution(row.erratum.id, row.erratum.severity, row.erratum.effect)

@@ -1,0 +1,87 @@
+"""Commands that answer questions: those on the command line, or one a line on standard input."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from uprobes_sim.errors import UprobesSimError
+from uprobes_sim_cli import render
+from uprobes_sim_cli.app import Format
+
+STANDARD_INPUT: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer in both shapes."""
+
+    value: render.Json
+    lines: Callable[[], Iterable[str]]
+    """Writes it for people."""
+    found: bool = False
+    """It is something that makes the exit status 1."""
+
+
+def answer_all(
+    format_: Format, questions: Sequence[str], answer: Callable[[str], Answer]
+) -> int:
+    """Print an answer to each of *questions*, in their order; the one question `-`: to each line.
+
+    A line that is no question gets its error in place of an answer; the exit
+    status, which this answers, is 2 then. Else it is 1 when something was found.
+
+    Raises:
+        UprobesSimError: a question on the command line is none.
+    """
+    as_filter = list(questions) == [STANDARD_INPUT]
+    printer, status = _Printer(format_), 0
+    try:
+        for question in _lines() if as_filter else questions:
+            try:
+                got = answer(question)
+            except UprobesSimError as exc:
+                if not as_filter:
+                    raise
+                status = 2
+                got = _no_answer(question, str(exc))
+            printer.show(got)
+            status = status or int(got.found)
+    finally:
+        printer.close()
+    return status
+
+
+def _no_answer(question: str, error: str) -> Answer:
+    return Answer({"insn": question, "error": error}, lambda: [f"{question}: {error}"])
+
+
+def _lines() -> Iterator[str]:
+    if sys.stdin is None:  # closed by whoever started us
+        return
+    for line in sys.stdin.buffer:
+        yield line.decode(errors="replace").rstrip("\r\n")
+
+
+class _Printer:
+    """Prints each answer as soon as it is there: somebody may wait for it to ask the next."""
+
+    def __init__(self, format_: Format) -> None:
+        self._format = format_
+        self._before = "[\n" if format_ is Format.JSON else ""
+
+    def show(self, answer: Answer) -> None:
+        if self._format is Format.TEXT:
+            text = "\n".join(answer.lines()) + "\n"
+        else:
+            text = self._before + render.json_line(answer.value)
+            if self._format is Format.JSON:
+                self._before = ",\n"
+            else:
+                text += "\n"
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        if self._format is Format.JSON:
+            print("[]" if self._before == "[\n" else "\n]")

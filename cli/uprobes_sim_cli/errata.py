@@ -1,0 +1,90 @@
+"""`uprobes-sim errata`."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from uprobes_sim import linker, session
+from uprobes_sim.errata import Erratum
+from uprobes_sim.errors import LinkError, UprobesSimError
+from uprobes_sim.version import Kernel, Release
+from uprobes_sim_cli import render
+from uprobes_sim_cli.app import Format, Settings
+from uprobes_sim_cli.arches import ABIS
+from uprobes_sim_cli.options import session_options
+
+
+def errata(settings: Settings, wanted: str | None) -> int:
+    """List known defects, those of the chosen machine if one is chosen, or show one."""
+    rows = list(_rows(settings))
+    if wanted is not None:
+        rows = [_find(rows, wanted)]
+    objects = [_as_json(arch, erratum) for arch, erratum in rows]
+    if settings.format is not Format.TEXT:
+        render.print_objects(objects, array=settings.format is Format.JSON)
+    elif wanted is None:
+        render.print_table([_short(each) for each in objects])
+    else:
+        for line in _as_text(objects[0]):
+            print(line)
+    return 0
+
+
+def _rows(settings: Settings) -> Iterator[tuple[str, Erratum]]:
+    chosen = settings.kernel is not None or settings.cpu is not None
+    for arch in [settings.arch] if settings.arch else linker.installed():
+        linked = _link(arch)
+        config = session.configure(linked, session_options(settings))
+        for erratum in linked.hook.arch_errata():
+            if not chosen or erratum.id in config.in_force:
+                yield arch, erratum
+
+
+def _link(arch: str) -> linker.Linked:
+    """Link a backend for any ABI that it serves: errata are told of all."""
+    refusal = LinkError(f"plugin {arch}: it serves no ABI")
+    for abi in ABIS:
+        try:
+            return linker.link(arch, abi)
+        except LinkError as exc:
+            refusal = exc
+    raise refusal
+
+
+def _find(rows: list[tuple[str, Erratum]], wanted: str) -> tuple[str, Erratum]:
+    for row in rows:
+        if row[1].id == wanted:
+            return row
+    close = get_close_matches(wanted, [erratum.id for _, erratum in rows], 1)
+    hint = f"did you mean {close[0]}?" if close else "uprobes-sim errata lists them"
+    raise UprobesSimError(f"no erratum is called {wanted}; {hint}")
+
+
+def _as_json(arch: str, erratum: Erratum) -> render.Json:
+    """Give the object of an erratum; its keys are part of the interface."""
+    return {
+        "id": erratum.id,
+        "arch": arch,
+        "since": _release(erratum.since),
+        "until": _release(erratum.until),
+        "config": erratum.config,
+        "cpu": list(erratum.cpus) or None,
+        "instructions": erratum.instructions,
+        "effect": erratum.effect,
+        "severity": erratum.severity,
+        "evidence": erratum.evidence,
+        "upstream": erratum.upstream,
+    }
+
+
+def _release(release: Release | None) -> str | None:
+    return None if release is None else str(Kernel(release))
+
+
+def _short(erratum: render.Json) -> render.Json:
+    return {key: erratum[key] for key in ("id", "severity", "since", "until", "instructions")}
+
+
+def _as_text(erratum: render.Json) -> Iterator[str]:
+    for key, value in erratum.items():
+        if value is not None:
+            yield f"{key:<13} {', '.join(value) if isinstance(value, list) else value}"
