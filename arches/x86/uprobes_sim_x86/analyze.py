@@ -118,7 +118,7 @@ def analyze(data: bytes, bits: Literal[32, 64], config: Config) -> X86Uprobe:
         return _default_setup(data, insn, config)
     if isinstance(ops, BranchOps):
         data = _branch_clear_offset(data, insn, ops)
-    return X86Uprobe(data, data, ops, insn)
+    return X86Uprobe(data, data, ops, insn, Repair(0))
 
 
 def _emulated_ops(insn: Insn, kernel: Kernel) -> XolOps | None:

@@ -28,9 +28,9 @@ ROWS: Final = (
             id=concerns.AVX_AS_JUMP.id,
             since=(3, 16),
             until=None,
-            instructions="VEX, EVEX and XOP with the opcode byte 70-7f, 90, e9 or eb: vpcmpeqb/w/d, "
-            "vpor, vzeroupper, stores of vmovdqa/vmovdqu, vmovd/vmovq to a register, vpshufd, "
-            "shifts by an immediate, vhaddps, vpbroadcastb/w, vpsubsw, vpgatherdd, kmovw, "
+            instructions="VEX, EVEX and XOP with the opcode byte 70-7f, 90, e9 or eb: "
+            "vpcmpeqb/w/d, vpor, vzeroupper, stores of vmovdqa/vmovdqu, vmovd/vmovq to a register, "
+            "vpshufd, shifts by an immediate, vhaddps, vpbroadcastb/w, vpsubsw, vpgatherdd, kmovw, "
             "CMPccXADD",
             effect="taken for a jump or a no-op: the instruction is not executed, and with an "
             "immediate the program may jump by it",
@@ -59,8 +59,8 @@ ROWS: Final = (
             id=concerns.AVX_AS_RETURN.id,
             since=(3, 5),
             until=None,
-            instructions="VEX, EVEX and XOP with the opcode byte c2, c3, ca, cb or, in 32-bit tasks, "
-            "ea: vcmpps/pd/ss/sd, vrcp28ps, vcmpph, vpminsw",
+            instructions="VEX, EVEX and XOP with the opcode byte c2, c3, ca, cb or, in 32-bit "
+            "tasks, ea: vcmpps/pd/ss/sd, vrcp28ps, vcmpph, vpminsw",
             effect="taken for a return: ip is left in the slot, and the program dies at the end "
             "of that page; memory relative to ip is read at a wrong address",
             severity="kills",
@@ -103,8 +103,8 @@ ROWS: Final = (
             id=concerns.AVX_REFUSED.id,
             since=(3, 5),
             until=None,
-            instructions="VEX, EVEX and XOP whose opcode byte is refused without them: vpxor, loads of "
-            "vmovdqa/vmovdqu, vmovd/vmovq from a register, vpaddq, vptest, vperm2f128",
+            instructions="VEX, EVEX and XOP whose opcode byte is refused without them: vpxor, "
+            "loads of vmovdqa/vmovdqu, vmovd/vmovq from a register, vpaddq, vptest, vperm2f128",
             effect="ENOTSUPP, although they could be stepped",
             severity="misses",
             evidence="run: 6.18.44, 283,563 encodings in tasks of both widths; the first release "
@@ -251,7 +251,8 @@ ROWS: Final = (
             until=None,
             config="an AMD processor, or a 32-bit task",
             instructions="loop, and call by register or memory, after 66",
-            effect="the step leaves 16 bits of ip or of the return address, the repair expects more",
+            effect="the step leaves 16 bits of ip or of the return address, and the repair "
+            "expects more",
             severity="kills",
             evidence=f"{_LIVE}; {_MEMORY}",
             upstream=_UNKNOWN,
@@ -277,7 +278,7 @@ ROWS: Final = (
             since=(3, 5),
             until=None,
             config="a 64-bit task",
-            instructions="memory relative to ip after a REX prefix with the bit B, such as 49 8b 05",
+            instructions="memory relative to ip after a REX prefix with bit B, such as 49 8b 05",
             effect="unregistering writes the prefix without B; the instruction does the same, but "
             "is no longer the file's",
             severity="note",
@@ -294,7 +295,8 @@ ROWS: Final = (
             instructions="the no-op 66 90",
             effect="ENOTSUPP, being taken for a 16-bit branch",
             severity="misses",
-            evidence="read: commit 250bbd12c2fe and the patch that ends it; both releases from memory",
+            evidence="read: commit 250bbd12c2fe and the patch that ends it; both releases "
+            "from memory",
             upstream="repaired (patch of 2022-12-01)",
         ),
         concerns.WORD_NOP.concerns,

@@ -93,7 +93,7 @@ class X86Uprobe:
     ops: XolOps
     decoded: Insn
     """The instruction as the file has it."""
-    repairs: Repair = Repair(0)
+    repairs: Repair
 
     def repair(self, regs: PtRegs, mm: Mm, utask: UprobeTask) -> None:
         """Make right after the step what the kernel would leave wrong."""

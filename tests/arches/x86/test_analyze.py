@@ -8,24 +8,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uprobes_sim.errors import Refused
-from uprobes_sim.version import RELEASES, Kernel
+from uprobes_sim.version import RELEASES, Config, Kernel
 from uprobes_sim_x86.analyze import analyze
 from uprobes_sim_x86.behaviours import BEHAVIOURS
+from uprobes_sim_x86.errata import ROWS
 from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps
 from uprobes_sim_x86.tables import opcodes
 
 HERE = Path(__file__).parent
-NEWEST = Kernel(RELEASES[-1], BEHAVIOURS)
 LETTERS = {"ENOTSUPP": "N", "ENOEXEC": "X"}
 MANDATORY = {"66": b"\x66", "f2": b"\xf2", "f3": b"\xf3", "66f2": b"\x66\xf2"}
 Bits = Literal[32, 64]
 
 
-def verdict(code: bytes, bits: Bits = 64, kernel: Kernel = NEWEST) -> str:
+def machine(release: tuple[int, ...]) -> Config:
+    in_force = frozenset(row.erratum.id for row in ROWS if row.erratum.in_force(release, "generic"))
+    return Config(Kernel(release, BEHAVIOURS), "generic", "linux", in_force)
+
+
+NEWEST = machine(RELEASES[-1])
+
+
+def verdict(code: bytes, bits: Bits = 64, config: Config = NEWEST) -> str:
     if code.startswith(b"\xcc"):
         return "N"  # the core's answer, before the architecture is asked
     try:
-        analyze(code[:16].ljust(16, b"\0"), bits, kernel)
+        analyze(code[:16].ljust(16, b"\0"), bits, config)
     except Refused as exc:
         return LETTERS[exc.errno.name]
     return "."
@@ -89,7 +97,7 @@ def test_random_bytes_get_the_live_kernels_verdict() -> None:
 def test_random_bytes_raise_nothing_but_refusals(
     code: bytes, bits: Bits, release: tuple[int, ...]
 ) -> None:
-    assert verdict(code, bits, Kernel(release, BEHAVIOURS)) in {".", "N", "X"}
+    assert verdict(code, bits, machine(release)) in {".", "N", "X"}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +182,7 @@ def test_verdicts_change_with_the_release(
     older = RELEASES[RELEASES.index(release) - 1]
     data = bytes.fromhex(code)
 
-    verdicts = [verdict(data, 64, Kernel(at, BEHAVIOURS)) for at in (older, release)]
+    verdicts = [verdict(data, 64, machine(at)) for at in (older, release)]
 
     assert verdicts == [before, since]
 
@@ -193,7 +201,7 @@ def test_emulation_came_with_a_release(
     older = RELEASES[RELEASES.index(release) - 1]
     data = bytes.fromhex(code).ljust(16, b"\0")
 
-    found = [type(analyze(data, 64, Kernel(at, BEHAVIOURS)).ops) for at in (older, release)]
+    found = [type(analyze(data, 64, machine(at)).ops) for at in (older, release)]
 
     assert found == [DefaultOps, ops]
 
