@@ -1,5 +1,6 @@
 """The kernel's emulation of one instruction, on registers and memory that somebody gives."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,13 +9,17 @@ from typing import Final
 from uprobes_sim.arch import ArchInfo, Regs
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.linker import Linked
-from uprobes_sim.memory import Access, Frame, Mm, PageFault
+from uprobes_sim.memory import Access, Fault, Mm, PageFault
+from uprobes_sim.page_cache import Frame
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
 
 MAX_MEMORY: Final = 1 << 20
 """Bytes that may be given to one instruction."""
+
+_ALL_BITS: Final = (1 << 256) - 1
+"""More than any register has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class GivenMemory(Mm):
         for start, data in self._held:
             if start <= vaddr and vaddr + size <= start + len(data):
                 return data, vaddr - start
-        raise PageFault(vaddr, access, mapped=False)
+        raise PageFault(vaddr, access, Fault.UNMAPPED)
 
     def read(self, vaddr: int, size: int, *, force: bool = False) -> bytes:
         """Read *size* bytes at *vaddr*.
@@ -96,7 +101,7 @@ class GivenMemory(Mm):
         Raises:
             PageFault: always.
         """
-        raise PageFault(vaddr, access, mapped=False)
+        raise PageFault(vaddr, access, Fault.UNMAPPED)
 
 
 def _joined(mem: Mapping[int, bytes]) -> Iterator[tuple[int, bytes]]:
@@ -180,11 +185,17 @@ class Emulator:
     def _find_overlaps(self, name: str) -> tuple[str, ...]:
         """See which names a write to *name* reaches: a vector has several."""
         regs = self._new_regs()
+        if name not in self._fresh:
+            raise UprobesSimError(self._no_register(name))
         try:
-            regs.set(name, ~self._fresh[name] & (1 << 256) - 1)
+            regs.set(name, self._fresh[name] ^ _ALL_BITS)
         except KeyError:
-            known = "cannot be set" if name in self._fresh else "is no register"
-            raise UprobesSimError(
-                f"{name} {known} of {self.info.name}; there are {', '.join(self._names)}"
-            ) from None
+            raise UprobesSimError(self._no_register(name)) from None
         return tuple(other for other in self._names if regs.get(other) != self._fresh[other])
+
+    def _no_register(self, name: str) -> str:
+        """Say that *name* cannot be set, and what there is: `gprN` stands for many."""
+        if name in self._fresh:
+            return f"{name} of {self.info.name} cannot be set here"
+        kinds = dict.fromkeys(re.sub(r"\d+$", "N", known) for known in self._names)
+        return f"{self.info.name} has no register {name}; it has {', '.join(kinds)}"

@@ -1,5 +1,7 @@
 """`emulate_step` on its own: no program, no engine, and nothing kept of memory."""
 
+from collections.abc import Callable
+
 from uprobes_sim.task import Task
 from uprobes_sim_powerpc.code import Code, code_of
 from uprobes_sim_powerpc.mmu import Memory
@@ -9,6 +11,12 @@ from uprobes_sim_powerpc.sstep import emulate_step
 
 class DirectMemory(Memory):
     """Memory that asks the address space at every access: what that holds may end at any byte."""
+
+    def _loader(self, size: int) -> Callable[[int], int]:
+        return lambda ea: int.from_bytes(self.load(ea, size), self.byteorder)
+
+    def _storer(self, size: int) -> Callable[[int, int], None]:
+        return lambda ea, value: self.store(ea, value.to_bytes(size, self.byteorder))
 
     def load(self, ea: int, size: int) -> bytes:
         """Read *size* bytes."""

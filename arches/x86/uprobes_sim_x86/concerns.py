@@ -101,15 +101,20 @@ _IMPLICIT_MEMORY: Final = frozenset(
 )
 """One-byte opcodes that use the stack, a string or an absolute address."""
 
+_HINTS: Final = frozenset(bytes([0x0F, second]) for second in (0x0D, *range(0x18, 0x20)))
+"""Prefetches and no-ops: their operand is never read."""
+
 
 def _may_fault(insn: Insn) -> bool:
     """Tell whether the copy may raise an exception: memory, division, ud."""
     if _is_emulated(insn):
         return False
-    if insn.modrm is not None and insn.modrm >> 6 != 3 and insn.opcode != _LEA:
-        return True
     if insn.vex:
+        return insn.modrm is not None and insn.modrm >> 6 != 3
+    if insn.opcode == _LEA or insn.opcode in _HINTS:
         return False
+    if insn.modrm is not None and insn.modrm >> 6 != 3:
+        return True
     divides = insn.opcode in (b"\xf6", b"\xf7") and insn.reg >= 6
     undefined = insn.opcode in (b"\x0f\x0b", b"\x0f\xb9", b"\x0f\xff")
     return divides or undefined or insn.opcode[0] in _IMPLICIT_MEMORY

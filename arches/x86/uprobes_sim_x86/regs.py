@@ -112,6 +112,8 @@ class PtRegs:
             self.file.values[_AT[name]] = value & self.mask
         elif name == "orig_ax":
             self.orig_ax = value & self.mask
+        elif self.file.engine is None:
+            raise KeyError(name)  # vectors are Unicorn's, and come with the first run
         else:
             self.file.write(self._vector(name), value)
 

@@ -1,0 +1,1 @@
+"""The QEMU judge: powerpc instructions on drawn operands, here and under qemu-user."""

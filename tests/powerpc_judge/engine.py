@@ -1,0 +1,104 @@
+"""What the powerpc engine makes of cases."""
+
+import struct
+from typing import Final
+
+from powerpc_judge.record import (
+    CR,
+    CTR,
+    FILL_WITH_TRAPS,
+    FLAGS,
+    FPSCR,
+    GPR,
+    LR,
+    MEM,
+    MEM_BYTES,
+    SCRATCH,
+    SLOT_BYTES,
+    SLOTS,
+    TAR,
+    VRSAVE,
+    VSCR,
+    VSR,
+    VSRS,
+    XER,
+    Record,
+    address,
+)
+from uprobes_sim.arch import Abi
+from uprobes_sim.cpu import Stop
+from uprobes_sim.memory import Access, Mm, VmFlags
+from uprobes_sim.signals import Signal
+from uprobes_sim_powerpc.code import code_of
+from uprobes_sim_powerpc.cpu import PowerpcCpu
+from uprobes_sim_powerpc.op import Op
+from uprobes_sim_powerpc.regs import MSR_LE, MSR_SF, MSR_USER, PtRegs
+from uprobes_sim_powerpc.trace import make
+
+_CPU: Final = "power10"
+_PAGE: Final = 0x10000
+
+
+class Engine:
+    """An address space with many cases in it, as harness.c lays them out."""
+
+    def __init__(self, abi: Abi, records: list[Record]) -> None:
+        """Put the instructions of *records* into their slots."""
+        self._abi = abi
+        self._records = records
+        self._msr = MSR_USER | (MSR_SF if abi.bits == 64 else 0)
+        if abi.byteorder == "little":
+            self._msr |= MSR_LE
+        self._mm = Mm(abi, task_size=0xC0000000, mmap_base=0xB0000000)
+        size = len(records) * SLOT_BYTES + _PAGE - 1 & -_PAGE
+        self._mm.mmap(SLOTS, size, VmFlags(0x77))
+        self._mm.mmap(SCRATCH, _PAGE, VmFlags(0x77))
+        words = struct.Struct("<2I" if abi.byteorder == "little" else ">2I")
+        for number, record in enumerate(records):
+            self._mm.write(address(number), words.pack(record[0], record[1]))
+        self._cpu = PowerpcCpu(abi, _CPU)
+
+    def execute(self, number: int, *, translated: bool) -> Record:
+        """Execute record *number*, by calls or as a trace."""
+        record = self._records[number]
+        regs = self._registers(record)
+        regs.nip = address(number)
+        memory = self._mm.fault(SCRATCH, Access.WRITE).data
+        memory[:MEM_BYTES] = record[MEM]
+        length = 1 + (record[1] != 0 and not record[0] >> 26 == 1)
+        signal = self._run(regs, length, translated=translated)
+        landed = signal or record[FLAGS] & FILL_WITH_TRAPS
+        return (
+            *record[:3], signal, regs.nip if landed else 0, regs.xer, regs.ccr, regs.ctr,
+            regs.link, regs.tar, regs.vrsave, 0, regs.fpscr, regs.vscr, 0, *regs.gpr,
+            *(half for n in VSRS for half in (regs.hi[n], regs.lo[n])), bytes(memory[:MEM_BYTES]),
+        )  # fmt: skip
+
+    def _registers(self, record: Record) -> PtRegs:
+        isa_300 = self._abi.bits == 64
+        regs = PtRegs(self._abi.bits, self._msr, isa_300=isa_300)
+        regs.xer, regs.ccr = record[XER], record[CR]
+        regs.ctr, regs.link = record[CTR], record[LR]
+        regs.tar, regs.vrsave = record[TAR], record[VRSAVE]
+        regs.fpscr, regs.vscr = record[FPSCR], record[VSCR]
+        regs.gpr[:] = record[GPR : GPR + 32]
+        for at, n in enumerate(VSRS):
+            regs.hi[n], regs.lo[n] = record[VSR + 2 * at : VSR + 2 * at + 2]
+        return regs
+
+    def _run(self, regs: PtRegs, length: int, *, translated: bool) -> int:
+        """Execute *length* instructions; answer the signal that came of it, or 0."""
+        done = 0
+        if translated:
+            code = code_of(self._mm, _CPU)
+            path: list[Op] = []
+            for _ in range(length):
+                path.append(code.fetch(path[-1].nia if path else regs.nip))
+            done = make(path, path[-1].nia, code.memory, code.mode).run(regs, 0, length)
+            if done >= 0:
+                return 0
+            done = ~done
+        stop = self._cpu.run(regs, self._mm, length - done)
+        if stop.stop is Stop.BUDGET:
+            return 0
+        return int(Signal.SIGTRAP if stop.siginfo is None else stop.siginfo.signo)

@@ -1,0 +1,52 @@
+"""What QEMU makes of cases."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from powerpc_judge.record import Record, layout
+from uprobes_sim.arch import Abi
+
+ABIS: Final = (Abi(64, "little"), Abi(64, "big"), Abi(32, "big"))
+_EMULATORS: Final = {
+    ABIS[0]: ("qemu-ppc64le", "powerpc64le-linux-musl", ("-cpu", "power10")),
+    ABIS[1]: ("qemu-ppc64", "powerpc64-linux-musl", ("-cpu", "power10")),
+    ABIS[2]: ("qemu-ppc", "powerpc-linux-musleabi", ()),
+}
+_SECONDS: Final = 120
+
+
+def missing() -> list[str]:
+    """Name the emulators that are not installed (Debian: qemu-user)."""
+    return [name for name, *_ in _EMULATORS.values() if shutil.which(name) is None]
+
+
+def version() -> str:
+    """Ask QEMU for its version."""
+    command = [_EMULATORS[ABIS[0]][0], "--version"]
+    first = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    return first.splitlines()[0].split("version ")[1]
+
+
+class Qemu:
+    """The harness for one ABI, compiled."""
+
+    def __init__(self, abi: Abi, folder: Path) -> None:
+        """Compile it into *folder*."""
+        emulator, target, options = _EMULATORS[abi]
+        self._layout = layout(abi)
+        program = folder / target
+        source = Path(__file__).with_name("harness.c")
+        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-static", "-O1"]
+        subprocess.run([*compiler, source, "-o", program], check=True)
+        self._command = [emulator, *options, str(program)]
+
+    def execute(self, records: list[Record]) -> list[Record]:
+        """Execute *records*, each on its own."""
+        given = b"".join(self._layout.pack(*record) for record in records)
+        done = subprocess.run(
+            self._command, input=given, stdout=subprocess.PIPE, check=True, timeout=_SECONDS
+        )
+        return list(self._layout.iter_unpack(done.stdout))
