@@ -23,9 +23,7 @@ class Answer:
     """It is something that makes the exit status 1."""
 
 
-def answer_all(
-    format_: Format, questions: Sequence[str], answer: Callable[[str], Answer]
-) -> int:
+def answer_all(format_: Format, questions: Sequence[str], answer: Callable[[str], Answer]) -> int:
     """Print an answer to each of *questions*, in their order; the one question `-`: to each line.
 
     A line that is no question gets its error in place of an answer; the exit
@@ -79,8 +77,8 @@ class _Printer:
                 self._before = ",\n"
             else:
                 text += "\n"
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())  # a bad line may hold what a terminal cannot
+        sys.stdout.buffer.flush()
 
     def close(self) -> None:
         if self._format is Format.JSON:

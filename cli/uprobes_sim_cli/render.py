@@ -25,6 +25,8 @@ _DIGITS: Final = {"fpr": 16, "vr": 32, "vsr": 32}
 _UNBROKEN: Final = 10_000
 """Width of a table that a program reads."""
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+
 HOW: Final = {"emulate": "emulated", "xol": "stepped out of line"}
 
 
@@ -65,6 +67,7 @@ def as_json(event: Event) -> Json:
                 "signal": None if event.signal is None else event.signal.name,
                 "insns": event.insns,
                 "compared": None if event.compared is None else _compared(event.compared),
+                "warnings": event.warnings,
             }
 
 
@@ -110,7 +113,7 @@ def _compared(compared: Compared) -> Json:
 
 def json_line(value: Json) -> str:
     """Write one object in one line; what is not ASCII stays as it is."""
-    return json.dumps(value, ensure_ascii=False)
+    return _encode(value)
 
 
 def trace_line(event: Hit | Return) -> str:
@@ -144,6 +147,8 @@ def summary_lines(event: Summary) -> Iterator[str]:
     yield f"{ended} after {event.insns} instructions"
     if event.compared is not None:
         yield from _comparison_lines(event.compared)
+    for probe, rules in event.warnings.items():
+        yield f"warnings for {probe}: {', '.join(rules)} (see: uprobes-sim explain, errata)"
 
 
 def _comparison_lines(compared: Compared) -> Iterator[str]:

@@ -110,7 +110,7 @@ def _from_line(line: str) -> Question:
         raise UprobesSimError('a question is an object with "insn", and may have "regs" and "mem"')
     if unknown := value.keys() - {"insn", "regs", "mem"}:
         raise UprobesSimError(f"a question has no {', '.join(sorted(unknown))}")
-    regs, mem = value.get("regs") or {}, value.get("mem") or {}
+    regs, mem = value.get("regs", {}), value.get("mem", {})
     if not isinstance(regs, dict) or not isinstance(mem, dict):
         raise UprobesSimError('"regs" and "mem" are objects')
     return Question(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from uprobes_sim.uapi import GENERIC, Uapi
 from uprobes_sim.units import Vaddr
@@ -105,6 +105,15 @@ class Regs(Protocol):
 
     def set(self, name: str, value: int) -> None:
         """Write a register. Raises `KeyError` for a name that is not in `names`."""
+        ...
+
+
+@runtime_checkable
+class ComparableRegs(Regs, Protocol):
+    """Registers that find differences faster than by reading each; no backend needs this."""
+
+    def differing(self, other: Regs) -> Iterable[str]:
+        """Name, in the order of `names`, every register whose value is not that of *other*."""
         ...
 
 

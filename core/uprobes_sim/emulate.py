@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, cast
 
-from uprobes_sim.arch import ArchInfo, Regs
+from uprobes_sim.arch import ArchInfo, ComparableRegs, Regs
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.linker import Linked
 from uprobes_sim.memory import Access, Fault, Mm, PageFault
@@ -17,9 +17,6 @@ from uprobes_sim.version import Config
 
 MAX_MEMORY: Final = 1 << 20
 """Bytes that may be given to one instruction."""
-
-_ALL_BITS: Final = (1 << 256) - 1
-"""More than any register has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +140,7 @@ class Emulator:
         self.config = config
         self._mm = GivenMemory(linked.info)
         self._task = Task(1, "step", self._mm, self._new_regs(), config)
-        self._names = tuple(self._task.regs.names())
-        self._fresh = {name: self._task.regs.get(name) for name in self._names}
-        self._overlaps: dict[str, tuple[str, ...]] = {}
-        """Names whose value is another one after a register was written."""
+        self._comparable = isinstance(self._task.regs, ComparableRegs)
 
     def step(self, insn: bytes, regs: Mapping[str, int], mem: Mapping[int, bytes]) -> Stepped:
         """Execute *insn* with *regs*, those not named as in a fresh task, and *mem*, and no more.
@@ -155,47 +149,38 @@ class Emulator:
             UprobesSimError: no such register, a value that does not fit, memory as for `give`.
         """
         task = self._task
-        task.regs = now = self._new_regs()
-        before = self._fresh
-        if regs:
-            before = before.copy()
-            for name, value in regs.items():
-                self._set(now, name, value)
-            for name in regs:
-                for other in self._overlaps[name]:
-                    before[other] = now.get(other)
+        before, task.regs = self._new_regs(), self._new_regs()
+        for name, value in regs.items():
+            self._set(before, name, value)
+            task.regs.set(name, value)
         self._mm.give(mem)
         padded = insn.ljust(self.info.max_insn_bytes, b"\0")
         result = int(self.hook.arch_emulate(insn=padded, task=task))
         task.pending.clear()
-        read = now.get
-        changed = {name: new for name, old in before.items() if (new := read(name)) != old}
-        return Stepped(result, changed, self._mm.changes())
+        return Stepped(result, self._changed(before, task.regs), self._mm.changes())
 
     def _new_regs(self) -> Regs:
         return self.hook.arch_regs(abi=self.info.abi, config=self.config)
 
     def _set(self, regs: Regs, name: str, value: int) -> None:
-        if name not in self._overlaps:
-            self._overlaps[name] = self._find_overlaps(name)
-        regs.set(name, value)
-        if regs.get(name) != value:
-            raise UprobesSimError(f"{value:#x} does not fit into {name}")
-
-    def _find_overlaps(self, name: str) -> tuple[str, ...]:
-        """See which names a write to *name* reaches: a vector has several."""
-        regs = self._new_regs()
-        if name not in self._fresh:
-            raise UprobesSimError(self._no_register(name))
         try:
-            regs.set(name, self._fresh[name] ^ _ALL_BITS)
+            regs.set(name, value)
+            fits = regs.get(name) == value
         except KeyError:
             raise UprobesSimError(self._no_register(name)) from None
-        return tuple(other for other in self._names if regs.get(other) != self._fresh[other])
+        if not fits:
+            raise UprobesSimError(f"{value:#x} does not fit into {name}")
 
     def _no_register(self, name: str) -> str:
         """Say that *name* cannot be set, and what there is: `gprN` stands for many."""
-        if name in self._fresh:
+        names = self._task.regs.names()
+        if name in names:
             return f"{name} of {self.info.name} cannot be set here"
-        kinds = dict.fromkeys(re.sub(r"\d+$", "N", known) for known in self._names)
+        kinds = dict.fromkeys(re.sub(r"\d+$", "N", known) for known in names)
         return f"{self.info.name} has no register {name}; it has {', '.join(kinds)}"
+
+    def _changed(self, before: Regs, now: Regs) -> dict[str, int]:
+        if self._comparable:
+            differing = cast(ComparableRegs, now).differing(before)
+            return {name: now.get(name) for name in differing}
+        return {name: now.get(name) for name in now.names() if now.get(name) != before.get(name)}

@@ -4,7 +4,7 @@ Every output format is a converter of these. `step` counts events, from 1; it is
 never a time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from uprobes_sim.errno import Errno
@@ -120,6 +120,8 @@ class Summary:
     insns: int
     """Instructions that the program executed, those stepped out of line included."""
     compared: Compared | None
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Rules of the warnings of each probe that has any: known defects have their ids here."""
 
 
 Event = Hit | Return | Output | ProbeRefused | UnknownSyscall | Summary

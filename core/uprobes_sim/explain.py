@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from uprobes_sim.arch import ArchUprobe
 from uprobes_sim.errors import KernelError, Refused, UprobesSimError
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
@@ -22,15 +23,22 @@ def judge(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> Verdict:
     *insn*: `max_insn_bytes` as they lie in the file, zeros behind its end. The
     answer is for an ordinary hit of an ordinary task.
     """
+    answer, auprobe = _answer(up, insn, mm, vaddr)
+    if auprobe is None:
+        return answer
+    warnings = up.hook.arch_uprobe_warnings(auprobe=auprobe, abi=mm.abi, config=up.config)
+    return replace(answer, warnings=warnings)
+
+
+def _answer(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> tuple[Verdict, ArchUprobe | None]:
+    """Judge, but for the warnings; answer the probe as well, where there is one."""
     try:
         auprobe = up.analyze_insn(insn, mm, vaddr)
     except KernelError as exc:
         rule = exc.rule if isinstance(exc, Refused) else f"{up.info.name}.refused"
-        return Verdict("reject", exc.errno, rule, exc.reason)
-    hook = up.hook
-    mechanism = hook.arch_uprobe_mechanism(auprobe=auprobe, abi=mm.abi, config=up.config)
-    warnings = hook.arch_uprobe_warnings(auprobe=auprobe, abi=mm.abi, config=up.config)
-    return Verdict(mechanism.how, None, mechanism.rule, mechanism.reason, warnings)
+        return Verdict("reject", exc.errno, rule, exc.reason), None
+    chosen = up.hook.arch_uprobe_mechanism(auprobe=auprobe, abi=mm.abi, config=up.config)
+    return Verdict(chosen.how, None, chosen.rule, chosen.reason), auprobe
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Explanation:
     verdict: Verdict
     fields: dict[str, int | str]
     by_kernel: dict[str, Verdict]
-    """The verdict of each release that differs in anything, the oldest first."""
+    """The verdict, without warnings, of each release of the table, the oldest first."""
 
 
 class Explainer:
@@ -121,7 +129,8 @@ class Explainer:
             judge(self._up, spot.insn, self._mm, vaddr),
             self.hook.arch_insn_fields(insn=spot.insn, abi=abi),
             {
-                release: judge(up, spot.insn, self._mm, vaddr) for release, up in self._all.items()
+                release: _answer(up, spot.insn, self._mm, vaddr)[0]
+                for release, up in self._all.items()
             },
         )
 

@@ -224,6 +224,7 @@ class _Run:
     task: Task = field(init=False)
     _inode: Inode = field(init=False)
     _hits: dict[str, int] = field(init=False, default_factory=dict)
+    _warnings: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
     _pending: list[tuple[str, Vaddr, dict[str, int] | None]] = field(
         init=False, default_factory=list
     )
@@ -275,7 +276,23 @@ class _Run:
                 self._show(ProbeRefused, probe.spec.text, exc.errno, rule, exc.reason)
                 return False
             self._registered.append((uprobe, consumer))
+            self._warn(probe.spec.text, uprobe)
         return True
+
+    def _warn(self, text: str, uprobe: Uprobe) -> None:
+        """Note what a user of the probe should know, but for defects that do not act."""
+        if uprobe.arch is None:
+            return
+        cautions = self.linked.hook.arch_uprobe_warnings(
+            auprobe=uprobe.arch, abi=self.task.mm.abi, config=self.config
+        )
+        rules = [
+            each.rule
+            for each in cautions
+            if each.rule not in self.config.in_force or self.config.acts(each.rule)
+        ]
+        if rules:
+            self._warnings[text] = tuple(rules)
 
     def _consumer(self, probe: _Probe) -> UprobeConsumer:
         text = probe.spec.text
@@ -345,4 +362,6 @@ class _Run:
     def summarise(self, state: FinalState, compared: Compared | None) -> None:
         """Show how it ended."""
         insns = self.machine.cpu.insns + self._emulated
-        self._show(Summary, self._hits, state.exit_status, state.signal, insns, compared)
+        self._show(
+            Summary, self._hits, state.exit_status, state.signal, insns, compared, self._warnings
+        )

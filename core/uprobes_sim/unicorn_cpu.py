@@ -257,7 +257,8 @@ class UnicornCpu:
         self._leave(number)
 
     def _leave(self, number: int) -> None:
-        self._interrupt = number
+        if self._interrupt is None:  # behind a system call, a single step reports itself as well
+            self._interrupt = number
         uclib.uc_emu_stop(self._uc._uch)
 
     # --- what changes behind its back ---------------------------------------

@@ -147,6 +147,7 @@ def test_a_summary_in_json() -> None:
             ],
             "trampoline_values": 2,
         },
+        "warnings": {},
     }
 
 
@@ -164,3 +165,10 @@ def test_every_object_is_one_line_of_json(event: Event) -> None:
 
     assert "\n" not in line
     assert json.loads(line)["step"] == event.step
+
+
+def test_warnings_are_named_behind_the_comparison() -> None:
+    summary = Summary(1, {"a": 1}, 0, None, 1, EQUAL, {"a": ("x.lost", "x.slow")})
+
+    assert [*render.summary_lines(summary)][-1].startswith("warnings for a: x.lost, x.slow")
+    assert render.as_json(summary)["warnings"] == {"a": ("x.lost", "x.slow")}

@@ -31,6 +31,7 @@ from uprobes_sim.memory import Access, Mm, VmFlags
 from uprobes_sim.signals import Signal
 from uprobes_sim_powerpc.code import code_of
 from uprobes_sim_powerpc.cpu import PowerpcCpu
+from uprobes_sim_powerpc.decode import operands
 from uprobes_sim_powerpc.op import Op
 from uprobes_sim_powerpc.regs import MSR_LE, MSR_SF, MSR_USER, PtRegs
 from uprobes_sim_powerpc.trace import make
@@ -94,11 +95,22 @@ class Engine:
             path: list[Op] = []
             for _ in range(length):
                 path.append(code.fetch(path[-1].nia if path else regs.nip))
-            done = make(path, path[-1].nia, code.memory, code.mode).run(regs, 0, length)
+            follows = self._follows(path[-1], regs)
+            done = make(path, follows, code.memory, code.mode).run(regs, 0, length)
             if done >= 0:
                 return 0
             done = ~done
         stop = self._cpu.run(regs, self._mm, length - done)
         if stop.stop is Stop.BUDGET:
             return 0
-        return int(Signal.SIGTRAP if stop.siginfo is None else stop.siginfo.signo)
+        return int(Signal.SIGTRAP if stop.info is None else stop.info.signal)
+
+    def _follows(self, last: Op, regs: PtRegs) -> int:
+        """Say where a trace is to expect that its *last* instruction goes."""
+        fields = operands(last.row, last.insn)
+        always = "LI" in fields or ("BO" in fields and fields["BO"] & 20 == 20)
+        if not always:
+            return last.nia
+        regs = regs.copy()
+        self._cpu.run(regs, self._mm, 1)
+        return regs.nip

@@ -28,6 +28,14 @@ FPSCR, VSCR, GPR, VSR, MEM = 12, 13, 15, 47, 63
 VSRS: Final = (0, 1, 2, 3, 32, 33, 34, 35)
 """The vector registers that a record holds."""
 
+NAMES: Final = (
+    *"insn insn flags signal nip xer cr ctr lr tar vrsave pad fpscr vscr pad".split(),
+    *(f"r{n}" for n in range(32)),
+    *(f"vs{n} doubleword {half}" for n in VSRS for half in (0, 1)),
+    "memory",
+)
+"""Name of each member."""
+
 
 @cache
 def layout(abi: Abi) -> struct.Struct:

@@ -12,11 +12,15 @@ from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
 from uprobes_sim_powerpc.abi import CPUS, capstone_mode, has_isa_300
 from uprobes_sim_powerpc.decode import UNASSIGNED, Decoder, decoder, operands
 from uprobes_sim_powerpc.insn import is_prefix
+from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.interrupts import Illegal, Lacking, Misaligned
 from uprobes_sim_powerpc.mmu import Memory
 from uprobes_sim_powerpc.op import Call, Op
 from uprobes_sim_powerpc.trace import MAX_TRACE, Trace, make
 from uprobes_sim_powerpc.translate import Mode
+
+MAX_OPS: Final = 1 << 16
+"""Most instructions that are kept decoded one by one."""
 
 MAX_BLOCK: Final = 64
 """Most instructions of a block."""
@@ -143,6 +147,8 @@ class Code:
         """
         op = self._ops.get((cia, insn))
         if op is None:
+            if len(self._ops) == MAX_OPS:
+                self._ops.clear()
             op = self._ops[cia, insn] = self._decode(cia, insn, size)
         return op
 
@@ -154,6 +160,10 @@ class Code:
             raise Lacking
         if not self.decoder.has(row) or not row.is_valid(insn):
             raise Illegal
+        return self.bind(row, cia, insn, size)
+
+    def bind(self, row: Insn, cia: int, insn: int, size: int) -> Op:
+        """Give *insn* at *cia* the meaning of *row*, be its form valid or not."""
         given: dict[str, object] = {
             **operands(row, insn),
             "m": self.memory,

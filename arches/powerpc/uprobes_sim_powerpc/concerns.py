@@ -6,13 +6,12 @@ from typing import Final, NamedTuple
 from uprobes_sim.arch import Abi
 from uprobes_sim_powerpc.abi import CPUS
 from uprobes_sim_powerpc.decode import UNASSIGNED
-from uprobes_sim_powerpc.defects import FIRST_NONVOLATILE
+from uprobes_sim_powerpc.defects import FIRST_NONVOLATILE, is_update
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.fields import FIELDS
 from uprobes_sim_powerpc.isa.system import SPR_PVR
 from uprobes_sim_powerpc.writes import written_gprs
 
-_UPDATE_CHECKS: Final = frozenset({"load_update", "store_update", "update"})
 _SPR_DSCR: Final = 3
 
 
@@ -86,7 +85,7 @@ def illegal(probed: Probed) -> bool:
     """Concern what the processor does not have, or not in this form."""
     if probed.row is None:
         return probed.insn >> 26 in UNASSIGNED
-    return probed.row.isa > CPUS[probed.cpu][0] or not probed.is_valid()
+    return probed.row.isa > CPUS[probed.cpu][0] or probed.rule == "powerpc.xol.invalid"
 
 
 def completed_by_kernel(probed: Probed) -> bool:
@@ -104,8 +103,7 @@ def relative_access(probed: Probed) -> bool:
 
 def invalid_update(probed: Probed) -> bool:
     """Concern forms with update whose RA is 0, or RT."""
-    valid = probed.row and probed.row.valid
-    return valid is not None and valid.__name__ in _UPDATE_CHECKS and not probed.is_valid()
+    return probed.row is not None and is_update(probed.row) and not probed.is_valid()
 
 
 def hashchk(probed: Probed) -> bool:

@@ -1,8 +1,12 @@
 """What `emulate_step` does to instructions that it gets wrong, while their errata act."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final, NamedTuple
 
+from uprobes_sim_powerpc import isa
+from uprobes_sim_powerpc.isa.branch import taken
+from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.helpers import M64, base
 from uprobes_sim_powerpc.isa.prefixed import address
 from uprobes_sim_powerpc.mmu import Memory
@@ -12,6 +16,12 @@ LOST_NONVOLATILE: Final = "powerpc.lost_nonvolatile"
 LOST_BCTAR: Final = "powerpc.lost_bctar"
 VECTOR_LENGTH: Final = "powerpc.vector_length"
 PREFIXED_QUAD: Final = "powerpc.prefixed_quad_order"
+
+INVALID_UPDATE: Final = "powerpc.invalid_update"
+
+INVALID_PAIR: Final = "powerpc.invalid_pair"
+BCCTR_DECREMENT: Final = "powerpc.bcctr_decrement"
+LOW_BITS: Final = "powerpc.branch_low_bits"
 
 FIRST_NONVOLATILE: Final = 14
 """GPRs from this one on are those that a function preserves."""
@@ -48,6 +58,59 @@ def pstq(s: PtRegs, m: Memory, RS: int, RA: int, R: int, D34: int, CIA: int) -> 
     m.store16(address(s, RA, R, D34, CIA), s.gpr[RS] << 64 | s.gpr[RS + 1])
 
 
+_UPDATE_CHECKS: Final = frozenset({"load_update", "store_update", "update"})
+
+
+def is_update(row: Insn) -> bool:
+    """Tell whether *row* leaves the address in RA, and so has forms that are invalid."""
+    return row.valid is not None and row.valid.__name__ in _UPDATE_CHECKS
+
+
+@cache
+def _invalid_update(row: Insn) -> Callable[..., None]:
+    """Make what the kernel does for an invalid form of *row*: access, then RA, whatever RA is."""
+    plain_name = row.name.replace("u", "")
+    plain = next(each for each in isa.load() if each.name == plain_name)
+    indexed = plain.fields[-1] == "RB"
+
+    def meaning(s: PtRegs, m: Memory, register: int, RA: int, last: int) -> None:
+        ea = base(s, RA) + (s.gpr[last] if indexed else last) & s.mask
+        plain.meaning(s, m, register, RA, last)
+        s.gpr[RA] = ea
+
+    return meaning
+
+
+def bcctr(s: PtRegs, BO: int, BI: int, LK: int, NIA: int) -> None:
+    """Use CTR as target and as counter at once."""
+    target = s.ctr & s.mask - 3
+    if LK:
+        s.link = NIA
+    s.ctr = s.ctr - 1 & s.mask
+    if taken(s, BO, BI):
+        s.nip = target
+
+
+def lfdpx(s: PtRegs, m: Memory, FRT: int, RA: int, RB: int) -> None:
+    """Load a pair into one odd register: the second remains."""
+    pair = m.load(base(s, RA) + s.gpr[RB], 16)
+    s.hi[FRT], s.lo[FRT] = int.from_bytes(pair[8:], m.byteorder), 0
+
+
+def _store_twice(s: PtRegs, m: Memory, FRS: int, ea: int) -> None:
+    m.store(ea, 2 * s.hi[FRS].to_bytes(8, m.byteorder))
+
+
+def stfdp(s: PtRegs, m: Memory, FRS: int, RA: int, DS: int) -> None:
+    """Store one odd register as a pair."""
+    _store_twice(s, m, FRS, base(s, RA) + DS)
+
+
+def stfdpx(s: PtRegs, m: Memory, FRS: int, RA: int, RB: int) -> None:
+    """Store one odd register as a pair."""
+    _store_twice(s, m, FRS, base(s, RA) + s.gpr[RB])
+
+
 class Defect(NamedTuple):
     """What takes the place of a meaning."""
 
@@ -64,3 +127,17 @@ DEFECTS: Final = {
     "pstq": Defect(PREFIXED_QUAD, pstq),
 }
 """Defects by the name of the instruction."""
+
+_INVALID: Final = {
+    "bcctr[l]": Defect(BCCTR_DECREMENT, bcctr),
+    "lfdpx": Defect(INVALID_PAIR, lfdpx),
+    "stfdp": Defect(INVALID_PAIR, stfdp),
+    "stfdpx": Defect(INVALID_PAIR, stfdpx),
+}
+
+
+def overlooked(row: Insn) -> Defect | None:
+    """Find what the kernel does for invalid forms of *row*; None: it refuses them."""
+    if is_update(row):
+        return Defect(INVALID_UPDATE, _invalid_update(row))
+    return _INVALID.get(row.name)

@@ -7,8 +7,12 @@ from uprobes_sim.errata import Erratum
 from uprobes_sim_powerpc import concerns
 from uprobes_sim_powerpc.concerns import Probed
 from uprobes_sim_powerpc.defects import (
+    BCCTR_DECREMENT,
+    INVALID_PAIR,
+    INVALID_UPDATE,
     LOST_BCTAR,
     LOST_NONVOLATILE,
+    LOW_BITS,
     PREFIXED_QUAD,
     VECTOR_LENGTH,
 )
@@ -207,7 +211,7 @@ ROWS: Final = (
     ),
     Row(
         Erratum(
-            id="powerpc.invalid_update",
+            id=INVALID_UPDATE,
             since=(3, 7),
             until=None,
             instructions="loads and stores with update where RA is 0, or RT of a load",
@@ -231,24 +235,25 @@ ROWS: Final = (
             evidence=_COMPARED,
             upstream=_UNKNOWN,
         ),
-        concerns.invalid("plq", "pstq"),
+        concerns.no_instruction,
     ),
     Row(
         Erratum(
-            id="powerpc.invalid_pair",
+            id=INVALID_PAIR,
             since=(3, 7),
             until=None,
             instructions="lfdpx, stfdp, stfdpx with an odd register",
-            effect="the invalid form is emulated, where it is illegal",
+            effect="the invalid form is emulated, where it is illegal: both halves go to, or come "
+            "from, the one register",
             severity="note",
-            evidence=_COMPARED,
+            evidence=f"{_COMPARED}; which half remains from memory",
             upstream=_UNKNOWN,
         ),
         concerns.invalid("lfdpx", "stfdp", "stfdpx"),
     ),
     Row(
         Erratum(
-            id="powerpc.bcctr_decrement",
+            id=BCCTR_DECREMENT,
             since=(3, 7),
             until=None,
             instructions="bcctr[l] with a BO that decrements CTR, an invalid form",
@@ -258,6 +263,20 @@ ROWS: Final = (
             upstream=_UNKNOWN,
         ),
         concerns.invalid("bcctr[l]"),
+    ),
+    Row(
+        Erratum(
+            id=LOW_BITS,
+            since=(3, 7),
+            until=None,
+            instructions="bclr[l], bcctr[l]",
+            effect="the saved NIP keeps the low two bits of LR or CTR, which the processor drops "
+            "on the way back",
+            severity="note",
+            evidence=f"{_COMPARED}; run on a live kernel, a program does not notice",
+            upstream=_UNKNOWN,
+        ),
+        concerns.no_instruction,
     ),
     Row(
         Erratum(

@@ -1,8 +1,10 @@
 """Registers of a task: `struct pt_regs`, and `struct thread_struct` for the vectors."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Final, Literal
 
+from uprobes_sim.arch import Regs
 from uprobes_sim.units import Vaddr
 
 MSR_SF: Final = 1 << 63
@@ -141,6 +143,16 @@ class PtRegs:
         """Write a register. Raises `KeyError` for a name that is not in `names`."""
         _VIEWS[name][1](self, value)
 
+    def differing(self, other: Regs) -> list[str]:
+        """Name, in the order of `names`, every register whose value is not that of *other*."""
+        assert isinstance(other, PtRegs)
+        pairs = zip(self.gpr, other.gpr, strict=True)
+        names = [f"gpr{n}" for n, (ours, theirs) in enumerate(pairs) if ours != theirs]
+        for state, views in _STATES:
+            if state(self) != state(other):
+                names += [name for name in views if self.get(name) != other.get(name)]
+        return names
+
     def copy(self) -> "PtRegs":
         """Take a copy, as fork does."""
         new = PtRegs(self.bits, self.msr)
@@ -191,3 +203,18 @@ _VIEWS: Final[dict[str, _View]] = {
     "tar": _scalar("tar"),
 }
 """How to read and write each register by name."""
+
+
+def _numbered(*files: str) -> tuple[str, ...]:
+    return tuple(name for name in _VIEWS if name.rstrip("0123456789") in files)
+
+
+_STATES: Final = (
+    (attrgetter("nip"), ("nip",)),
+    (attrgetter("msr", "ctr", "link"), ("msr", "ctr", "link")),
+    (attrgetter(*_XER_SHIFTS, "xer_rest"), ("xer",)),
+    (attrgetter("cr"), ("ccr",)),
+    (attrgetter("hi", "lo"), _numbered("fpr", "vr", "vsr")),
+    (attrgetter("fpscr", "vscr", "vrsave", "tar"), ("fpscr", "vscr", "vrsave", "tar")),
+)
+"""What to compare, and the names of its registers; of those that are not general."""

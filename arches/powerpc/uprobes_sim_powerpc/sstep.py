@@ -10,12 +10,12 @@ from uprobes_sim.memory import PageFault
 from uprobes_sim.version import Config
 from uprobes_sim_powerpc.abi import CPUS, is_radix
 from uprobes_sim_powerpc.code import Code
-from uprobes_sim_powerpc.defects import DEFECTS, LOST_BCTAR
+from uprobes_sim_powerpc.defects import DEFECTS, LOST_BCTAR, overlooked
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.fields import FIELDS
 from uprobes_sim_powerpc.isa.interrupts import Interrupt
 from uprobes_sim_powerpc.isa.system import SPR_CTR, SPR_LR, SPR_XER
-from uprobes_sim_powerpc.op import Call, Op
+from uprobes_sim_powerpc.op import Call
 from uprobes_sim_powerpc.regs import MSR_PR, NO_RESERVATION, PtRegs
 
 EMULATED: Final = 1
@@ -51,7 +51,7 @@ def obstacle(
     level = CPUS[config.cpu][0]
     if row.isa > level:
         return Obstacle("isa", f"{row.name} needs Power ISA {row.isa}, {config.cpu} has {level}")
-    if not row.is_valid(insn):
+    if not row.is_valid(insn) and not _is_overlooked(row, config):
         return Obstacle("invalid", f"this form of {row.name} is invalid")
     if row.name == "bctar[l]" and not config.acts(LOST_BCTAR):
         return None
@@ -67,6 +67,12 @@ def obstacle(
         reason = f"KUAP, which goes with the radix MMU, blocks the kernel's own {row.name}"
         return Obstacle("kuap", reason)
     return None
+
+
+def _is_overlooked(row: Insn, config: Config) -> bool:
+    """Tell whether the kernel does not notice that forms of *row* are invalid."""
+    defect = overlooked(row)
+    return defect is not None and config.acts(defect.erratum)
 
 
 def _is_blocked(row: Insn, config: Config) -> bool:
@@ -86,22 +92,28 @@ def emulate_step(code: Code, regs: PtRegs, insn: int, size: int, config: Config)
     user = bool(regs.msr & MSR_PR)
     if obstacle(row, insn, config, bits=regs.bits, user=user) is not None:
         return NOT_EMULATED
+    assert row is not None
     # The exception that has led here has taken the reservation.
     regs.reserve_ea = NO_RESERVATION
-    op = code.op(regs.nip, insn, size)
-    meaning, args = _call(op, config)
-    regs.nip = op.nia & code.mode.mask
+    cia = regs.nip
+    meaning, args = _call(code, row, cia, insn, size, config)
+    regs.nip = cia + size & code.mode.mask
     try:
         meaning(regs, *args)
     except (PageFault, Interrupt):
-        regs.nip = op.cia
+        regs.nip = cia
         return NOT_EMULATED
     return EMULATED
 
 
-def _call(op: Op, config: Config) -> Call:
-    """Give what the kernel does for *op*: what it means, or what a defect makes of it."""
-    defect = DEFECTS.get(op.row.name)
+def _call(code: Code, row: Insn, cia: int, insn: int, size: int, config: Config) -> Call:
+    """Give what the kernel does for *insn*: what it means, or what a defect makes of it."""
+    if row.is_valid(insn):
+        meaning, args = code.op(cia, insn, size).call
+        defect = DEFECTS.get(row.name)
+    else:
+        meaning, args = code.bind(row, cia, insn, size).call
+        defect = overlooked(row)
     if defect is not None and config.acts(defect.erratum):
-        return defect.meaning, op.call[1]
-    return op.call
+        meaning = defect.meaning
+    return meaning, args

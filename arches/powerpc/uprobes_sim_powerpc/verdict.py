@@ -4,9 +4,11 @@ import re
 from typing import Final
 
 from uprobes_sim.arch import Abi
+from uprobes_sim.insn_text import capstone_text
+from uprobes_sim.units import Vaddr
 from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Config
-from uprobes_sim_powerpc.abi import CPUS
+from uprobes_sim_powerpc.abi import CPUS, capstone_mode
 from uprobes_sim_powerpc.concerns import Probed
 from uprobes_sim_powerpc.decode import decoder, operands
 from uprobes_sim_powerpc.errata import ROWS
@@ -61,6 +63,19 @@ def fields(insn: int, abi: Abi) -> dict[str, int | str]:
     if row is None:
         return head
     return {"name": row.name, **head, **operands(row, insn)}
+
+
+def text(insn: bytes, number: int, vaddr: Vaddr, abi: Abi) -> str:
+    """Write an instruction as an assembler would, or by its fields where capstone lacks it."""
+    written = capstone_text(capstone_mode(abi), insn, vaddr)
+    if not written.startswith(".byte"):
+        return written
+    row = _find(number, abi)
+    if row is None:
+        return f".long {number >> 32 or number:#010x}"
+    return " ".join(
+        [row.name, *(f"{name}={value}" for name, value in operands(row, number).items())]
+    )
 
 
 def parse(text: str, abi: Abi) -> bytes:

@@ -17,7 +17,6 @@ class Row(NamedTuple):
 
 _LIVE: Final = "run: 6.18.44 on an AMD processor with AVX2, with and without a probe"
 _SWEPT: Final = f"{_LIVE}, 56,713 encodings"
-_READ: Final = "read: arch/x86/kernel/uprobes.c of 6.12; not run"
 _MEMORY: Final = "the first release from memory"
 _UNKNOWN: Final = "nothing known"
 _NO_TEST: Final = "two development trees have no test for VEX there (read)"
@@ -61,10 +60,10 @@ ROWS: Final = (
             until=None,
             instructions="VEX, EVEX and XOP with the opcode byte c2, c3, ca, cb or, in 32-bit "
             "tasks, ea: vcmpps/pd/ss/sd, vrcp28ps, vcmpph, vpminsw",
-            effect="taken for a return: ip is left in the slot, and the program dies at the end "
-            "of that page; memory relative to ip is read at a wrong address",
+            effect="taken for a return: the program goes on in the slot, whose code ends 16 bytes "
+            "further, and dies; memory relative to ip is read at a wrong address",
             severity="kills",
-            evidence=f"{_SWEPT} (c2); the others by reading; {_MEMORY}",
+            evidence=f"{_SWEPT} (c2) and 32-bit tasks (c2, ea); the others by reading; {_MEMORY}",
             upstream=_NO_TEST,
         ),
         concerns.AVX_AS_RETURN.concerns,
@@ -79,7 +78,7 @@ ROWS: Final = (
             effect="taken for a far call: the word on top of the stack is overwritten, ip is left "
             "in the slot",
             severity="kills",
-            evidence=_READ,
+            evidence=f"{_LIVE}; {_MEMORY}",
             upstream=_NO_TEST,
         ),
         concerns.AVX_AS_FAR_CALL.concerns,

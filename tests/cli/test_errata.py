@@ -1,0 +1,73 @@
+"""cli/uprobes_sim_cli/errata.py"""
+
+import json
+from typing import Any
+
+from typer.testing import CliRunner
+
+from uprobes_sim_cli.app import app
+
+KEYS = [
+    "id",
+    "arch",
+    "since",
+    "until",
+    "config",
+    "cpu",
+    "instructions",
+    "effect",
+    "severity",
+    "evidence",
+    "upstream",
+]
+
+
+def invoke(*args: str) -> Any:
+    return CliRunner().invoke(app, args)
+
+
+def listed(*args: str) -> dict[str, dict[str, Any]]:
+    found = json.loads(invoke("errata", "--format", "json", *args).stdout)
+    return {each["id"]: each for each in found}
+
+
+def test_the_object_of_an_erratum() -> None:
+    found = listed("powerpc.kuap_warning")["powerpc.kuap_warning"]
+
+    assert list(found) == KEYS
+    assert (found["since"], found["until"], found["cpu"]) == ("5.2", "6.12", ["power9", "power10"])
+
+
+def test_what_is_still_there_has_no_end() -> None:
+    assert listed("powerpc.lost_bctar")["powerpc.lost_bctar"]["until"] is None
+
+
+def test_all_backends_are_listed_or_one() -> None:
+    everything = listed()
+
+    assert {each["arch"] for each in listed("--arch", "powerpc").values()} == {"powerpc"}
+    assert listed("--arch", "powerpc").items() <= everything.items()
+
+
+def test_a_machine_has_some_of_them() -> None:
+    on_6_1 = listed("--arch", "powerpc", "--kernel", "6.1")
+    on_power8 = listed("--arch", "powerpc", "--kernel", "6.1", "--cpu", "power8")
+
+    assert "powerpc.lost_nonvolatile" in on_6_1
+    assert "powerpc.lost_nonvolatile" not in listed("--arch", "powerpc", "--kernel", "6.12")
+    assert on_6_1.keys() - on_power8.keys() >= {"powerpc.kuap_warning", "powerpc.vector_length"}
+
+
+def test_text_lists_and_shows() -> None:
+    table = invoke("errata").stdout
+    one = invoke("errata", "powerpc.lost_bctar").stdout
+
+    assert "powerpc.lost_bctar" in table
+    assert "evidence      run: " in one
+
+
+def test_an_unknown_id_is_one_line() -> None:
+    done = invoke("errata", "powerpc.lost_btar")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "did you mean powerpc.lost_bctar?" in done.stderr

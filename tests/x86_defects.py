@@ -1,0 +1,130 @@
+"""Small programs that a probe on one instruction hurts, and how they end."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from elf_maker import PAGE, Elf, Segment
+from uprobes_sim.arch import Abi
+from uprobes_sim.signals import Signal
+
+CODE: Final = 0x400000
+EXIT: Final = "b83c0000000f05"
+EXIT_AX: Final = "89c7" + EXIT
+"""mov %eax,%edi, then exit."""
+GETPID: Final = "b827000000"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program in hexadecimal with the probe between *before* and *after*.
+
+    An end is an exit status, or a signal as a negative number.
+    """
+
+    name: str
+    before: str
+    probed: str
+    after: str
+    linux: int
+    """How it ends under the probe on Linux."""
+    right: int
+    """How it ends without a probe. What differs from one processor to the next is no case."""
+    hits: int = 1
+    """Hits on Linux; 1 where nothing goes wrong."""
+    equal: bool = False
+    """The program ends alike in every respect: the defect shows in the hits alone."""
+    bits: Literal[32, 64] = 64
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def offset(self) -> int:
+        """Of the probe, in the file."""
+        return PAGE + len(bytes.fromhex(self.before))
+
+    def write(self, path: Path) -> Path:
+        """Write the program."""
+        code = bytes.fromhex(self.before + self.probed + self.after)
+        elf = Elf(
+            segments=(Segment(CODE, code),),
+            abi=Abi(self.bits, "little"),
+            machine=62 if self.bits == 64 else 3,
+            entry=CODE,
+        )
+        path.write_bytes(elf.build())
+        path.chmod(0o755)
+        return path
+
+
+CASES: Final = (
+    Case("xchg r8", "b80500000041b807000000", "4990", EXIT_AX, linux=5, right=7),
+    Case("xchg r8d", "b80500000041b807000000", "4190", EXIT_AX, linux=5, right=7),
+    Case("pushf stores TF", "", "9c", "58c1e80883e001" + EXIT_AX, linux=1, right=0),
+    Case("pushf of 16 bits", "", "669c", "6658c1e80883e001" + EXIT_AX, linux=1, right=0),
+    Case("pushf, 32 bits", "", "9c", "5bc1eb0883e301b801000000cd80", linux=1, right=0, bits=32),
+    Case("popf after pushf", "", "9c", "9d31ff" + EXIT, linux=-Signal.SIGTRAP, right=0),
+    Case(
+        "ret behind syscall",
+        "e80900000031ff" + EXIT + GETPID,
+        "0f05",
+        "c3",
+        linux=-Signal.SIGSEGV,
+        right=0,
+    ),
+    Case("rcx after syscall", GETPID, "0f05", "89c8" + EXIT_AX, linux=0x82, right=0x07),
+    Case("r11 after syscall", GETPID, "0f05", "4489d8c1e80883e001" + EXIT_AX, linux=1, right=0),
+    Case(
+        "rep",
+        "b904000000488d7c24e0",
+        "f3aa",
+        "31ff" + EXIT,
+        linux=0,
+        right=0,
+        hits=4,
+        equal=True,
+    ),
+    Case("rep of nothing", "31c9488d7c24e0", "f3aa", "31ff" + EXIT, linux=0, right=0, equal=True),
+    Case(
+        "memory relative to ip",
+        "90" * 6 + "31c0",
+        "f20f4405f0ffffff",
+        "0fb6c0" + EXIT_AX,
+        linux=0,
+        right=0x90,
+    ),
+    Case("ud2 xen nop", "", "0f0b78656e90", "31ff" + EXIT, linux=0, right=-Signal.SIGILL),
+    Case("REX2 nop", "", "d50090", "31ff" + EXIT, linux=0, right=-Signal.SIGILL),
+    Case("a rewritten prefix", "", "498b05f9ffffff", "31ff" + EXIT, linux=0, right=0),
+)
+
+_FILL: Final = "b8ff0000006648" + "0f6ec0"
+"""mov $0xff,%eax; movq %rax,%xmm0."""
+_LOW: Final = "66480f7ec0" + EXIT_AX
+"""movq %xmm0,%rax, whose low byte is the exit status."""
+_TWO_EXITS: Final = "bf09000000" + EXIT + "bf0b000000" + EXIT
+
+AVX: Final = (
+    Case("vpcmpeqd: skipped", _FILL, "c5f976c8", "66480f7ec8" + EXIT_AX, linux=0, right=0xFF),
+    Case("vpor: skipped", _FILL, "c5f9ebc8", "66480f7ec8" + EXIT_AX, linux=0, right=0xFF),
+    Case("vpsllq: astray", _FILL, "c5f973f004", _LOW, linux=-Signal.SIGSEGV, right=0xF0),
+    Case("vpshuflw: jumps", "b07f0401", "c5fb70c00c", _TWO_EXITS, linux=11, right=9),
+    Case("vpsubsb: pushes", "6a03", "c5f9e8c0", "58" + EXIT_AX, linux=0x06, right=3),
+)
+"""Programs with AVX, which our engine does not execute where Linux skips nothing."""
+
+_FURTHER: Final = "90" * 32 + "31ff" + EXIT
+"""More than a slot holds, so that whoever is left in the slot does not get away with it."""
+_FURTHER_32: Final = "90" * 32 + "b80100000031dbcd80"
+_DEAD: Final = -Signal.SIGSEGV
+
+AVX_STEPPED: Final = (
+    Case("vcmpps", "", "c5f8c2c101", _FURTHER, linux=_DEAD, right=0),
+    Case("vcmpps, relative to ip", "", "c5f8c205f7ffffff01", _FURTHER, linux=_DEAD, right=0),
+    Case("vfnmadd132ss", "", "c4e2719dc2", _FURTHER, linux=-Signal.SIGTRAP, right=0),
+    Case("vcmpps, 32 bits", "", "c5f8c2c101", _FURTHER_32, linux=_DEAD, right=0, bits=32),
+    Case("vpminsw, 32 bits", "", "c5f1eac2", _FURTHER_32, linux=_DEAD, right=0, bits=32),
+    Case("vfmsub132ps, 32 bits", "", "c4e2719ac2", _FURTHER_32, linux=_DEAD, right=0, bits=32),
+)
+"""Programs with AVX that the kernel steps and repairs wrongly: for an engine that has AVX."""
