@@ -13,6 +13,8 @@ EXIT: Final = "b83c0000000f05"
 EXIT_AX: Final = "89c7" + EXIT
 """mov %eax,%edi, then exit."""
 GETPID: Final = "b827000000"
+_THREE_REGISTERS: Final = "b80a000000b90900000041bb0b000000"
+"""mov $0xa,%eax; mov $9,%ecx; mov $0xb,%r11d."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Case:
     right: int
     """How it ends without a probe. What differs from one processor to the next is no case."""
     hits: int = 1
-    """Hits on Linux; 1 where nothing goes wrong."""
+    """Hits on Linux."""
+    right_hits: int = 1
+    """Hits where nothing goes wrong."""
     equal: bool = False
     """The program ends alike in every respect: the defect shows in the hits alone."""
     bits: Literal[32, 64] = 64
@@ -56,6 +60,12 @@ class Case:
         path.write_bytes(elf.build())
         path.chmod(0o755)
         return path
+
+
+def _far(before: str, room: int) -> str:
+    """Jump to *before*, which is to end *room* bytes before the end of the page."""
+    gap = PAGE - room - len(before) // 2 - 5
+    return "e9" + gap.to_bytes(4, "little").hex() + "90" * gap + before
 
 
 CASES: Final = (
@@ -96,6 +106,42 @@ CASES: Final = (
     ),
     Case("ud2 xen nop", "", "0f0b78656e90", "31ff" + EXIT, linux=0, right=-Signal.SIGILL),
     Case("REX2 nop", "", "d50090", "31ff" + EXIT, linux=0, right=-Signal.SIGILL),
+    *(
+        Case(
+            f"red zone, word {word}",
+            f"bb02000000{_THREE_REGISTERS}48c74424{256 - 8 * word:02x}07000000",
+            "0f1f440000",
+            f"ffcb75f78b4424{256 - 8 * word:02x}{EXIT_AX}",
+            linux=found,
+            right=7,
+            hits=2,
+            right_hits=2,
+        )
+        for word, found in enumerate((0x23, 0x9, 0xB, 0xA), start=1)
+    ),
+    Case(
+        "red zone, one hit",
+        f"bb01000000{_THREE_REGISTERS}48c74424f007000000",
+        "0f1f440000",
+        "ffcb75f78b4424f0" + EXIT_AX,
+        linux=7,
+        right=7,
+        equal=True,
+    ),
+    *(
+        Case(
+            f"red zone, {room} bytes left in the page",
+            _far(f"bb02000000{_THREE_REGISTERS}48c74424f007000000", room),
+            "0f1f440000",
+            "ffcb75f78b4424f0" + EXIT_AX,
+            linux=found,
+            right=7,
+            hits=2,
+            right_hits=2,
+            equal=found == 7,
+        )
+        for room, found in ((5, 9), (4, 7))
+    ),
     Case("a rewritten prefix", "", "498b05f9ffffff", "31ff" + EXIT, linux=0, right=0),
 )
 

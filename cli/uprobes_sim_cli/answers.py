@@ -77,7 +77,7 @@ class _Printer:
                 self._before = ",\n"
             else:
                 text += "\n"
-        sys.stdout.buffer.write(text.encode())  # a bad line may hold what a terminal cannot
+        sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
         sys.stdout.buffer.flush()
 
     def close(self) -> None:

@@ -5,11 +5,12 @@ from difflib import get_close_matches
 
 from uprobes_sim import linker, session
 from uprobes_sim.errata import Erratum
-from uprobes_sim.errors import LinkError, UprobesSimError
+from uprobes_sim.errors import LinkError, PluginError, UnknownArchError, UprobesSimError
 from uprobes_sim.version import Kernel, Release
 from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format, Settings
 from uprobes_sim_cli.arches import ABIS
+from uprobes_sim_cli.group import complain
 from uprobes_sim_cli.options import session_options
 
 
@@ -31,12 +32,26 @@ def errata(settings: Settings, wanted: str | None) -> int:
 
 def _rows(settings: Settings) -> Iterator[tuple[str, Erratum]]:
     chosen = settings.kernel is not None or settings.cpu is not None
-    for arch in [settings.arch] if settings.arch else linker.installed():
-        linked = _link(arch)
+    for linked in _backends(settings):
         config = session.configure(linked, session_options(settings))
         for erratum in linked.hook.arch_errata():
             if not chosen or erratum.id in config.in_force:
-                yield arch, erratum
+                yield linked.info.name, erratum
+
+
+def _backends(settings: Settings) -> Iterator[linker.Linked]:
+    """Link the backend that is asked for, or all that work and have the processor, if any."""
+    if settings.arch is not None:
+        yield _link(settings.arch)
+        return
+    for arch in linker.installed():
+        try:
+            linked = _link(arch)
+        except (PluginError, UnknownArchError) as exc:
+            complain(str(exc))
+            continue
+        if settings.cpu is None or settings.cpu in linked.info.cpus:
+            yield linked
 
 
 def _link(arch: str) -> linker.Linked:

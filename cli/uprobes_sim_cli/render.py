@@ -12,6 +12,7 @@ from uprobes_sim.events import (
     Hit,
     Output,
     ProbeRefused,
+    ProbeWarning,
     Return,
     Summary,
     UnknownSyscall,
@@ -49,6 +50,15 @@ def as_json(event: Event) -> Json:
                 "errno": event.errno.name,
                 "errno_value": event.errno.value,
                 "rule": event.rule,
+                "reason": event.reason,
+            }
+        case ProbeWarning():
+            return {
+                "event": "warning",
+                "step": event.step,
+                "probe": event.probe,
+                "rule": event.rule,
+                "severity": event.severity,
                 "reason": event.reason,
             }
         case UnknownSyscall():
@@ -134,6 +144,11 @@ def refusal(event: ProbeRefused) -> str:
     return f"probe {event.probe}: {event.errno.name} ({event.errno.value}): {event.reason}{rule}"
 
 
+def warning(event: ProbeWarning) -> str:
+    """Say what harm a probe will do."""
+    return f"probe {event.probe} {event.severity}: {event.reason} [{event.rule}]"
+
+
 def unknown_syscall(event: UnknownSyscall) -> str:
     """Say that a system call is missing."""
     return f"system call {event.name} ({event.number}) is not simulated; the program got ENOSYS"
@@ -148,7 +163,7 @@ def summary_lines(event: Summary) -> Iterator[str]:
     if event.compared is not None:
         yield from _comparison_lines(event.compared)
     for probe, rules in event.warnings.items():
-        yield f"warnings for {probe}: {', '.join(rules)} (see: uprobes-sim explain, errata)"
+        yield f"probe {probe} was warned of: {', '.join(rules)}"
 
 
 def _comparison_lines(compared: Compared) -> Iterator[str]:

@@ -9,7 +9,16 @@ from typing import BinaryIO, Protocol
 import typer
 
 from uprobes_sim.errors import UprobesSimError
-from uprobes_sim.events import Event, Hit, Output, ProbeRefused, Return, Summary, UnknownSyscall
+from uprobes_sim.events import (
+    Event,
+    Hit,
+    Output,
+    ProbeRefused,
+    ProbeWarning,
+    Return,
+    Summary,
+    UnknownSyscall,
+)
 from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format
 from uprobes_sim_cli.group import complain
@@ -126,6 +135,8 @@ def _report(event: Event) -> None:
     match event:
         case ProbeRefused():
             complain(render.refusal(event))
+        case ProbeWarning():
+            complain(render.warning(event))
         case UnknownSyscall():
             complain(render.unknown_syscall(event))
 

@@ -7,6 +7,7 @@ never a time.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
 from uprobes_sim.signals import Signal
 from uprobes_sim.units import Vaddr
@@ -73,6 +74,18 @@ class ProbeRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeWarning:
+    """The kernel takes a probe that will do harm. Shown before the program runs: it may not end."""
+
+    step: int
+    probe: str
+    rule: str
+    severity: Severity
+    """Never `note`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownSyscall:
     """The program made a system call that is not simulated; it got ENOSYS. Told once each."""
 
@@ -124,4 +137,4 @@ class Summary:
     """Rules of the warnings of each probe that has any: known defects have their ids here."""
 
 
-Event = Hit | Return | Output | ProbeRefused | UnknownSyscall | Summary
+Event = Hit | Return | Output | ProbeRefused | ProbeWarning | UnknownSyscall | Summary

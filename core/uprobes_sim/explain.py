@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
 from uprobes_sim.arch import ArchUprobe
 from uprobes_sim.errors import KernelError, Refused, UprobesSimError
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
-from uprobes_sim.memory import Mm
+from uprobes_sim.memory import Mm, VmFlags
+from uprobes_sim.page_cache import Inode
 from uprobes_sim.probes import parse_probe, resolve
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.session import Options, configure
-from uprobes_sim.units import Offset, Vaddr
+from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
 from uprobes_sim.uprobes import Uprobes
 from uprobes_sim.verdict import Verdict
 from uprobes_sim.version import RELEASES, Kernel
+
+_CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
 
 
 def judge(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> Verdict:
@@ -47,6 +52,8 @@ class Spot:
 
     insn: bytes
     """`max_insn_bytes` of it."""
+    mm: Mm
+    """Where it is mapped; of a bare instruction, where nothing is."""
     program: Program | None = None
     symbol: str | None = None
     vaddr: Vaddr | None = None
@@ -85,14 +92,31 @@ class Explainer:
         self.config = configure(linked, options)
         self._linked = linked
         self._up = Uprobes(linked, self.config, Scheduler())
-        self._mm = Mm(
-            linked.info.abi, task_size=linked.info.task_size, mmap_base=linked.info.mmap_base
-        )
+        self._nowhere = self._new_mm()
+        self._mapped: dict[Path, Mm] = {}
         self._all = {
             str(Kernel(release)): Uprobes(linked, config, Scheduler())
             for release in RELEASES
             for config in [configure(linked, replace(options, kernel=str(Kernel(release))))]
         }
+
+    def _new_mm(self) -> Mm:
+        info = self.info
+        return Mm(info.abi, task_size=info.task_size, mmap_base=info.mmap_base)
+
+    def _map(self, program: Program) -> Mm:
+        """Map the code of *program* where its headers say, for backends that look around."""
+        mm = self._mapped.get(program.path)
+        if mm is None:
+            mm = self._mapped[program.path] = self._new_mm()
+            inode = Inode(1, program.path.name, program.data)
+            for segment in program.segments:
+                if segment.executable:
+                    first = segment.vaddr & ~PAGE_MASK
+                    size = segment.vaddr + segment.filesz - first
+                    pgoff = segment.offset >> PAGE_SHIFT
+                    mm.mmap(first, size, _CODE, inode=inode, pgoff=pgoff, name=inode.name)
+        return mm
 
     def bare(self, text: str) -> Spot:
         """Read an instruction as the backend's manual writes it.
@@ -104,7 +128,7 @@ class Explainer:
             insn = parse_insn(self._linked, text)
         except ValueError as exc:
             raise UprobesSimError(f"{text!r} is no {self.info.name} instruction: {exc}") from None
-        return Spot(insn)
+        return Spot(insn, self._nowhere)
 
     def probed(self, program: Program, probe: str) -> Spot:
         """Find the instruction that *probe* names in *program*.
@@ -115,7 +139,7 @@ class Explainer:
         place = resolve(parse_probe(probe), program, self.hook)
         size = self.info.max_insn_bytes
         insn = program.data[place.offset : place.offset + size].ljust(size, b"\0")
-        return Spot(insn, program, place.symbol, place.vaddr, place.offset)
+        return Spot(insn, self._map(program), program, place.symbol, place.vaddr, place.offset)
 
     def explain(self, spot: Spot) -> Explanation:
         """Say everything of the instruction at *spot*."""
@@ -126,10 +150,10 @@ class Explainer:
             self.hook.arch_insn_text(insn=spot.insn, vaddr=vaddr, abi=abi),
             written,
             len(written) // 2,
-            judge(self._up, spot.insn, self._mm, vaddr),
+            judge(self._up, spot.insn, spot.mm, vaddr),
             self.hook.arch_insn_fields(insn=spot.insn, abi=abi),
             {
-                release: _answer(up, spot.insn, self._mm, vaddr)[0]
+                release: _answer(up, spot.insn, spot.mm, vaddr)[0]
                 for release, up in self._all.items()
             },
         )

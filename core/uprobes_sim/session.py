@@ -27,6 +27,7 @@ from uprobes_sim.events import (
     How,
     Output,
     ProbeRefused,
+    ProbeWarning,
     Return,
     Summary,
     UnknownSyscall,
@@ -280,19 +281,23 @@ class _Run:
         return True
 
     def _warn(self, text: str, uprobe: Uprobe) -> None:
-        """Note what a user of the probe should know, but for defects that do not act."""
+        """Show what harm the probe will do, but for defects that do not act."""
         if uprobe.arch is None:
             return
+        config = self.config
         cautions = self.linked.hook.arch_uprobe_warnings(
-            auprobe=uprobe.arch, abi=self.task.mm.abi, config=self.config
+            auprobe=uprobe.arch, abi=self.task.mm.abi, config=config
         )
-        rules = [
-            each.rule
+        harms = [
+            each
             for each in cautions
-            if each.rule not in self.config.in_force or self.config.acts(each.rule)
+            if each.severity != "note"
+            and (config.errata == "linux" or each.rule not in config.in_force)
         ]
-        if rules:
-            self._warnings[text] = tuple(rules)
+        for each in harms:
+            self._show(ProbeWarning, text, each.rule, each.severity, each.reason)
+        if harms:
+            self._warnings[text] = tuple(each.rule for each in harms)
 
     def _consumer(self, probe: _Probe) -> UprobeConsumer:
         text = probe.spec.text

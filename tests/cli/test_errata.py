@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
+from uprobes_sim import linker
 from uprobes_sim_cli.app import app
 
 KEYS = [
@@ -56,6 +58,22 @@ def test_a_machine_has_some_of_them() -> None:
     assert "powerpc.lost_nonvolatile" in on_6_1
     assert "powerpc.lost_nonvolatile" not in listed("--arch", "powerpc", "--kernel", "6.12")
     assert on_6_1.keys() - on_power8.keys() >= {"powerpc.kuap_warning", "powerpc.vector_length"}
+
+
+def test_a_processor_chooses_its_backend() -> None:
+    assert {each["arch"] for each in listed("--cpu", "power9").values()} == {"powerpc"}
+
+
+def test_a_backend_that_does_not_work_keeps_nobody_from_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(linker, "installed", lambda: ("nosuch", "powerpc"))
+
+    done = invoke("errata")
+
+    assert done.exit_code == 0
+    assert "powerpc.lost_bctar" in done.stdout
+    assert "no plugin is named nosuch" in done.stderr
 
 
 def test_text_lists_and_shows() -> None:

@@ -12,6 +12,7 @@ from uprobes_sim.events import (
     Hit,
     Output,
     ProbeRefused,
+    ProbeWarning,
     Return,
     Summary,
     UnknownSyscall,
@@ -170,5 +171,19 @@ def test_every_object_is_one_line_of_json(event: Event) -> None:
 def test_warnings_are_named_behind_the_comparison() -> None:
     summary = Summary(1, {"a": 1}, 0, None, 1, EQUAL, {"a": ("x.lost", "x.slow")})
 
-    assert [*render.summary_lines(summary)][-1].startswith("warnings for a: x.lost, x.slow")
+    assert [*render.summary_lines(summary)][-1].startswith("probe a was warned of: x.lost")
     assert render.as_json(summary)["warnings"] == {"a": ("x.lost", "x.slow")}
+
+
+def test_a_warning() -> None:
+    event = ProbeWarning(1, "main", "x.lost", "damages", "it loses a register")
+
+    assert render.warning(event) == "probe main damages: it loses a register [x.lost]"
+    assert render.as_json(event) == {
+        "event": "warning",
+        "step": 1,
+        "probe": "main",
+        "rule": "x.lost",
+        "severity": "damages",
+        "reason": "it loses a register",
+    }

@@ -129,6 +129,8 @@ def test_a_filter_that_understood_all_is_content() -> None:
         pytest.param(
             '{"insn": "60000000", "mem": {"0x10000000000000000": "00"}}', "beyond", id="far"
         ),
+        pytest.param('{"insn": "60000000", "regs": {"\\ud800": 1}}', "no register", id="surrogate"),
+        pytest.param('{"insn": "60000000", "regs": {"gpr3": 1e999}}', "no number", id="float"),
         pytest.param("[" * 100_000, "no JSON", id="deep"),
     ],
 )

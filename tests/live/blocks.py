@@ -127,9 +127,12 @@ def _register_in_opcode(random: Random) -> bytes:
 
 
 def _with_modrm(random: Random) -> tuple[bytes, int, int | None]:
-    """Choose an opcode: bytes, size of its immediate, ModRM.reg if that is part of it."""
+    """Choose an opcode: bytes, size of its immediate, ModRM.reg if that is part of it.
+
+    Not 0f b1: where cmpxchg fails, Unicorn clears the upper half of the register.
+    """
     arithmetic = random.randrange(8)
-    two = random.choice((*range(0x40, 0x50), 0xB6, 0xB7, 0xBE, 0xBF, 0xC0, 0xC1, 0xB0, 0xB1))
+    two = random.choice((*range(0x40, 0x50), 0xB6, 0xB7, 0xBE, 0xBF, 0xC0, 0xC1, 0xB0))
     return random.choice(
         (
             (bytes([arithmetic << 3 | random.randrange(4)]), 0, None),

@@ -1,25 +1,20 @@
 """Cases: an instruction with fields drawn at random, and registers and memory that suit it."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from inspect import signature
 from typing import Final, Protocol
 
 from powerpc_judge.operands import Pools
 from powerpc_judge.record import (
     CONTEXT,
-    CTR,
     FILL_WITH_TRAPS,
-    FPSCR,
-    GPR,
-    LR,
     MEM_BYTES,
     SCRATCH,
     SLOT_BYTES,
-    TAR,
-    VSR,
-    XER,
     Record,
     address,
 )
@@ -53,6 +48,8 @@ _PAIRS: Final = frozenset({"lq", "stq", "lqarx", "stqcx.", "plq", "pstq"})
 _EVEN: Final = (2, 4, 6, 8, 10, *range(14, 32, 2))
 """What a pair may start with."""
 _SEVERAL: Final = frozenset({"lmw", "stmw", "lswi", "stswi", "lswx", "stswx"})
+IN_PARTS: Final = re.compile(r"(lm|stm|ls|sts)w[ix]?|p?lq|p?stq|p?(l|st)xv\w*|(l|st)fdpx?")
+"""Names of rows that may do a part of their work before the rest faults."""
 _BY_LENGTH: Final = frozenset({"lxvl", "lxvll", "stxvl", "stxvll"})
 _SPRS: Final = {32: (1, 8, 9, 256), 64: (1, 8, 9, 256, 815)}
 """XER, LR, CTR, VRSAVE and TAR."""
@@ -69,6 +66,10 @@ _RESERVING: Final = {
 _UNMAPPED: Final = range(0x01A00000, 0x01FFFFFC, 4)
 """Addresses behind the slots: a branch that gets there faults there."""
 
+_FX: Final = 0x80000000
+_STICKY: Final = 0x1E07F000
+"""OX, UX, ZX, XX, FR, FI and FPRF of the FPSCR; the enable bits would raise exceptions."""
+_STATES: Final = (0x82000000, 0x1F000, 0xA0000100)
 XER_BITS: Final = 0xE00C007F
 
 
@@ -118,12 +119,13 @@ class Case:
 
 @cache
 def field_bits(row: Insn) -> int:
-    """Give the bits that belong to a field, and not to the form."""
+    """Give the bits that belong to a field."""
+    names = {*row.fields, *(signature(row.valid).parameters if row.valid else ())} - IMPLIED
     bits = 0
     for bit in range(64 if row.prefixed else 32):
-        if any(FIELDS[f](0) != FIELDS[f](1 << bit) for f in row.fields if f not in IMPLIED):
+        if any(FIELDS[name](0) != FIELDS[name](1 << bit) for name in names):
             bits |= 1 << bit
-    return bits & ~row.form.mask
+    return bits
 
 
 class Limit(Protocol):
@@ -137,9 +139,7 @@ class Limit(Protocol):
 class Drawer:
     """Draws cases for one ABI."""
 
-    def __init__(
-        self, rng: random.Random, abi: Abi, limits: Mapping[str, Sequence[Limit]]
-    ) -> None:
+    def __init__(self, rng: random.Random, abi: Abi, limits: Mapping[str, Sequence[Limit]]) -> None:
         """Draw with *rng*; *limits*: what is not to be tried, by row."""
         self._rng = rng
         self._limits = limits
@@ -204,14 +204,16 @@ class Drawer:
     def _vectors(self, case: Case) -> None:
         rng = self._rng
         case.vsr = self._pools.halves(rng, case.row, 16)
-        case.fpscr = rng.choice((0, 0, 0, 1, 2, 3))
-        case.fpscr |= rng.choice((0, 0x82000000, 0x1F000, 0xA0000100))
+        case.fpscr = rng.choice((0, 0, 0, 1, 2, 3)) | rng.randrange(8) << 32  # RN, DRN
+        case.fpscr |= rng.choice((0, _FX | rng.getrandbits(32) & _STICKY, *_STATES))
         case.vscr = rng.choice((0, 0x10000))
 
     def _address(self, case: Case) -> None:
         """Let the effective address lie in scratch memory, in most cases."""
         rng, row = self._rng, case.row
         ea = SCRATCH + rng.randrange(32 if row.name in _SEVERAL else MEM_BYTES - 32)
+        if rng.random() < 0.03 and not IN_PARTS.fullmatch(row.name):
+            ea = SCRATCH + MEM_BYTES - rng.randrange(1, 33)  # what follows is not there
         if rng.random() < 0.5 or row.name.endswith(("arx", "cx.")):
             ea &= -16
         if row.name in _SEVERAL:

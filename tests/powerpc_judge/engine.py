@@ -53,7 +53,7 @@ class Engine:
         self._mm = Mm(abi, task_size=0xC0000000, mmap_base=0xB0000000)
         size = len(records) * SLOT_BYTES + _PAGE - 1 & -_PAGE
         self._mm.mmap(SLOTS, size, VmFlags(0x77))
-        self._mm.mmap(SCRATCH, _PAGE, VmFlags(0x77))
+        self._mm.mmap(SCRATCH & -_PAGE, _PAGE, VmFlags(0x77))
         words = struct.Struct("<2I" if abi.byteorder == "little" else ">2I")
         for number, record in enumerate(records):
             self._mm.write(address(number), words.pack(record[0], record[1]))
@@ -64,9 +64,9 @@ class Engine:
         record = self._records[number]
         regs = self._registers(record)
         regs.nip = address(number)
-        memory = self._mm.fault(SCRATCH, Access.WRITE).data
+        memory = self._mm.fault(SCRATCH, Access.WRITE).data[-MEM_BYTES:]
         memory[:MEM_BYTES] = record[MEM]
-        length = 1 + (record[1] != 0 and not record[0] >> 26 == 1)
+        length = 1 + (record[1] != 0 and record[0] >> 26 != 1)
         signal = self._run(regs, length, translated=translated)
         landed = signal or record[FLAGS] & FILL_WITH_TRAPS
         return (

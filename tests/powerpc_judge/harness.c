@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define CONTEXT 0x01700000
-#define SCRATCH 0x01710000
+#define SCRATCH_PAGE 0x01710000 /* memory lies at its end, and nothing behind it */
+#define PAGE 0x10000
 #define SLOTS 0x01800000
 #define SLOT_WORDS 16
 
@@ -222,9 +223,9 @@ int main(void)
 	stack_t other = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	size_t count;
 	struct record *records = read_all(&count);
-	struct record *context = map_at(CONTEXT, 0x10000);
-	uint8_t *scratch = map_at(SCRATCH, 0x10000);
-	uint32_t *slots = map_at(SLOTS, (count * SLOT_WORDS * 4 + 0xffff) & -0x10000ul);
+	struct record *context = map_at(CONTEXT, PAGE);
+	uint8_t *scratch = (uint8_t *)map_at(SCRATCH_PAGE, PAGE) + PAGE - sizeof(context->mem);
+	uint32_t *slots = map_at(SLOTS, (count * SLOT_WORDS * 4 + PAGE - 1) & -(size_t)PAGE);
 
 	sigaltstack(&other, NULL);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)

@@ -13,7 +13,9 @@ from powerpc_judge.known import LIMITS, MASKS, Limit, Mask, judged
 from powerpc_judge.qemu import ABIS, Qemu
 from powerpc_judge.record import NAMES, Record
 from uprobes_sim.arch import Abi
+from uprobes_sim.errors import EngineError
 from uprobes_sim_powerpc.isa.define import Insn
+from uprobes_sim_powerpc.isa.interrupts import Interrupt
 
 TRANSLATED: Final = 8
 """One case of so many is executed as a translated trace."""
@@ -60,7 +62,13 @@ class Judge:
         verdict = Verdict()
         for n, row in enumerate(turn):
             verdict.cases[str(abi), row.name] += 1
-            ours = engine.execute(n, translated=rng.randrange(TRANSLATED) == 0)
+            translated = rng.randrange(TRANSLATED) == 0
+            try:
+                ours = engine.execute(n, translated=translated)
+            except (EngineError, Interrupt) as exc:
+                verdict.wrong[str(abi), row.name] += 1
+                verdict.examples.append(f"{abi} {row.name}: {exc!r}")
+                continue
             if ours != theirs[n]:
                 _compare(verdict, abi, row, records[n], ours, theirs[n])
         return verdict

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from powerpc_judge.draw import Case, rows
+from powerpc_judge.draw import IN_PARTS, Case, rows
 from powerpc_judge.record import CR, FPSCR, GPR, MEM, VRSAVE, VSCR, VSR, VSRS
 from uprobes_sim.arch import Abi
 from uprobes_sim_powerpc.decode import operands
@@ -139,10 +139,8 @@ def _gpr(outcome: list[Any], row: Insn, word: int) -> None:
     outcome[GPR + next(_GPR_TARGET(row, word))] = 0
 
 
-_ESTIMATES: Final = (
-    r"fres?\[\.\]|frsqrtes?\[\.\]|xsr(e|sqrte)[sd]p|xvr(e|sqrte)[sd]p|vrefp|vrsqrtefp|vexptefp|vlogefp"
-)
-_SCALAR: Final = r"f(?!cmp|t|mrg).*|xs.*|lf.*|lxs.*|p?lxs.*|plf.*|mtvsr(d|wa|wz)"
+_ESTIMATES: Final = r"f(re|rsqrte)s?\[\.\]|x[sv](re|rsqrte)[sd]p|v(re|rsqrte|expte|loge)fp"
+_SCALAR: Final = r"f.*|xs.*|p?lf.*|p?lxs.*|mtvsr(d|wa|wz)"
 _TO_INTEGER: Final = r"fcti.*|xscvdp[su]x[wd]s|xscvqp[su][wd]z"
 
 MASKS: Final = (
@@ -183,6 +181,10 @@ MASKS: Final = (
         r"xv(mul|div|n?madd|n?msub|add|sub|cv).*", Why.QEMU,
         "it loses UX of one element when another one overflows",
         part="FPSCR.UX", blank=_fpscr(UX),
+    ),
+    Mask(
+        "fcmp.*|xv.*", Why.QEMU, "it clears FI",
+        part="FPSCR.FI", blank=_fpscr(FI),
     ),
     Mask("mtfsb1.*", Why.QEMU, "it does not set FX", part="FPSCR.FX", blank=_fpscr(FX)),
     Mask("mtfsb1.*", Why.QEMU, "it does not set NI", part="FPSCR.NI", blank=_fpscr(NI)),
@@ -258,7 +260,11 @@ def _inside(size: int) -> Callable[[Case, random.Random], None]:
 
 
 LIMITS: Final = (
-    Limit(r"mtfsf\[\.\]", Why.HARNESS, "an exception that becomes enabled is raised", apply=_no_enables),
+    Limit(IN_PARTS.pattern, Why.UNDEFINED, "an access of which only the end faults"),
+    Limit(
+        r"mtfsf\[\.\]", Why.HARNESS,
+        "an exception that becomes enabled is raised", apply=_no_enables,
+    ),
     Limit(r"mtfsfi\[\.\]", Why.HARNESS, "the same", apply=_no_enables_immediate),
     Limit(r"mtfsb1\[\.\]", Why.HARNESS, "the same", apply=_no_enable_bit),
     Limit(
@@ -282,7 +288,10 @@ LIMITS: Final = (
 """Operands that are not tried."""
 
 INTEGER_MODULES: Final = frozenset(
-    "arith bits branch condition divide loadstore logic multiple shift system".split()
+    {
+        *("arith", "bits", "branch", "condition", "divide"),
+        *("loadstore", "logic", "multiple", "shift", "system"),
+    }
 )
 
 

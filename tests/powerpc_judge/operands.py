@@ -30,6 +30,8 @@ SINGLES: Final = (
     *(0x7FC00000, 0x7FC12345),
 )
 
+_Kind = Callable[[random.Random], int]
+
 _M64: Final = (1 << 64) - 1
 _POOL: Final = 1024
 
@@ -91,7 +93,7 @@ class Pools:
 
     def __init__(self, rng: random.Random) -> None:
         """Fill them."""
-        kinds = (integer, double, single_as_double, two_singles, elements)
+        kinds: tuple[_Kind, ...] = (integer, double, single_as_double, two_singles, elements)
         self._pools = {kind: [kind(rng) for _ in range(_POOL)] for kind in kinds}
 
     def integers(self, rng: random.Random, count: int) -> list[int]:
@@ -104,11 +106,12 @@ class Pools:
 
     def memory(self, rng: random.Random, size: int) -> bytes:
         """Choose *size* bytes of memory."""
-        kind = rng.choice((integer, double, two_singles))
+        kinds: tuple[_Kind, ...] = (integer, double, two_singles)
+        kind = rng.choice(kinds)
         return struct.pack(f"<{size // 8}Q", *rng.choices(self._pools[kind], k=size // 8))
 
 
-def _kind(row: Insn) -> Callable[[random.Random], int]:
+def _kind(row: Insn) -> _Kind:
     name = row.name.removesuffix("[.]")
     if (name.startswith("xv") and name.endswith("sp")) or name.endswith("fp"):
         return two_singles

@@ -11,8 +11,8 @@ Record = tuple[Any, ...]
 
 CONTEXT: Final = 0x01700000
 """What r1 holds."""
-SCRATCH: Final = 0x01710000
-"""Where the 128 bytes of memory lie."""
+SCRATCH: Final = 0x0171FF80
+"""Where memory lies: the end of what is mapped there."""
 SLOTS: Final = 0x01800000
 SLOT_BYTES: Final = 64
 SLOT_START: Final = 16
@@ -29,7 +29,8 @@ VSRS: Final = (0, 1, 2, 3, 32, 33, 34, 35)
 """The vector registers that a record holds."""
 
 NAMES: Final = (
-    *"insn insn flags signal nip xer cr ctr lr tar vrsave pad fpscr vscr pad".split(),
+    *("insn", "insn", "flags", "signal", "nip"),
+    *("xer", "cr", "ctr", "lr", "tar", "vrsave", "pad", "fpscr", "vscr", "pad"),
     *(f"r{n}" for n in range(32)),
     *(f"vs{n} doubleword {half}" for n in VSRS for half in (0, 1)),
     "memory",

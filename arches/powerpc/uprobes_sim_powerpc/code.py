@@ -29,6 +29,10 @@ PREFIX_BOUNDARY: Final = 64
 """Bytes; no prefixed instruction may cross a multiple of this."""
 
 
+_WHOLE_PREFIX_TYPES: Final = (0x04, 0x06)
+"""First bytes of prefixes (8LS, MLS) all of whose instructions are defined."""
+
+
 @dataclass(eq=False, slots=True)
 class Block:
     """Instructions that are executed one after the other; only the last may branch."""
@@ -155,7 +159,7 @@ class Code:
     def _decode(self, cia: int, insn: int, size: int) -> Op:
         row = self.decoder.find(insn)
         if row is None:
-            if insn >> 26 in UNASSIGNED:
+            if insn >> 26 in UNASSIGNED or insn >> 56 in _WHOLE_PREFIX_TYPES:
                 raise Illegal
             raise Lacking
         if not self.decoder.has(row) or not row.is_valid(insn):

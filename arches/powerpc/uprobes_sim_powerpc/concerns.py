@@ -25,6 +25,8 @@ class Probed(NamedTuple):
     emulated: bool
     rule: str
     """Of its mechanism."""
+    is_suffix: bool
+    """It is the second word of a prefixed instruction, as far as can be seen."""
 
     def has_word(self, opcode: int, extended: int) -> bool:
         """Tell whether it has this primary and this extended opcode of ten bits."""
@@ -104,6 +106,11 @@ def relative_access(probed: Probed) -> bool:
 def invalid_update(probed: Probed) -> bool:
     """Concern forms with update whose RA is 0, or RT."""
     return probed.row is not None and is_update(probed.row) and not probed.is_valid()
+
+
+def suffix(probed: Probed) -> bool:
+    """Concern second words."""
+    return probed.is_suffix
 
 
 def hashchk(probed: Probed) -> bool:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final, NamedTuple
 
+from uprobes_sim.memory import PageFault
 from uprobes_sim_powerpc import isa
+from uprobes_sim_powerpc.isa import vmx_load
 from uprobes_sim_powerpc.isa.branch import taken
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.helpers import M64, base
@@ -21,6 +23,7 @@ INVALID_UPDATE: Final = "powerpc.invalid_update"
 
 INVALID_PAIR: Final = "powerpc.invalid_pair"
 BCCTR_DECREMENT: Final = "powerpc.bcctr_decrement"
+LONE_ELEMENT: Final = "powerpc.lone_element"
 LOW_BITS: Final = "powerpc.branch_low_bits"
 
 FIRST_NONVOLATILE: Final = 14
@@ -56,6 +59,22 @@ def plq(s: PtRegs, m: Memory, RT: int, RA: int, R: int, D34: int, CIA: int) -> N
 def pstq(s: PtRegs, m: Memory, RS: int, RA: int, R: int, D34: int, CIA: int) -> None:
     """Store a pair in the order of stq."""
     m.store16(address(s, RA, R, D34, CIA), s.gpr[RS] << 64 | s.gpr[RS + 1])
+
+
+def _lone(load: Callable[[PtRegs, Memory, int, int, int], None]) -> Callable[..., None]:
+    """Load one element of a vector, and make the others zero."""
+
+    def meaning(s: PtRegs, m: Memory, VRT: int, RA: int, RB: int) -> None:
+        n = VRT + 32
+        rest = s.hi[n], s.lo[n]
+        s.hi[n] = s.lo[n] = 0
+        try:
+            load(s, m, VRT, RA, RB)
+        except PageFault:
+            s.hi[n], s.lo[n] = rest
+            raise
+
+    return meaning
 
 
 _UPDATE_CHECKS: Final = frozenset({"load_update", "store_update", "update"})
@@ -123,6 +142,9 @@ DEFECTS: Final = {
     "lxvll": Defect(VECTOR_LENGTH, lxvl),
     "stxvl": Defect(VECTOR_LENGTH, stxvl),
     "stxvll": Defect(VECTOR_LENGTH, stxvl),
+    "lvebx": Defect(LONE_ELEMENT, _lone(vmx_load.lvebx)),
+    "lvehx": Defect(LONE_ELEMENT, _lone(vmx_load.lvehx)),
+    "lvewx": Defect(LONE_ELEMENT, _lone(vmx_load.lvewx)),
     "plq": Defect(PREFIXED_QUAD, plq),
     "pstq": Defect(PREFIXED_QUAD, pstq),
 }

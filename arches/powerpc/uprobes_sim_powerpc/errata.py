@@ -10,6 +10,7 @@ from uprobes_sim_powerpc.defects import (
     BCCTR_DECREMENT,
     INVALID_PAIR,
     INVALID_UPDATE,
+    LONE_ELEMENT,
     LOST_BCTAR,
     LOST_NONVOLATILE,
     LOW_BITS,
@@ -207,7 +208,7 @@ ROWS: Final = (
             evidence=_STILL,
             upstream=_UNKNOWN,
         ),
-        concerns.no_instruction,
+        concerns.suffix,
     ),
     Row(
         Erratum(
@@ -266,6 +267,19 @@ ROWS: Final = (
     ),
     Row(
         Erratum(
+            id=LONE_ELEMENT,
+            since=(4, 14),
+            until=None,
+            instructions="lvebx, lvehx, lvewx",
+            effect="the rest of the register, architecturally undefined, becomes zero",
+            severity="note",
+            evidence=f"{_STILL}; {_COMPARED}; the first release from memory",
+            upstream=_UNKNOWN,
+        ),
+        concerns.named("lvebx", "lvehx", "lvewx"),
+    ),
+    Row(
+        Erratum(
             id=LOW_BITS,
             since=(3, 7),
             until=None,
@@ -273,7 +287,7 @@ ROWS: Final = (
             effect="the saved NIP keeps the low two bits of LR or CTR, which the processor drops "
             "on the way back",
             severity="note",
-            evidence=f"{_COMPARED}; run on a live kernel, a program does not notice",
+            evidence=f"{_COMPARED}; a live program does not notice",
             upstream=_UNKNOWN,
         ),
         concerns.no_instruction,

@@ -42,11 +42,11 @@ def _is_system_call(row: Insn, config: Config) -> bool:
     return row.kernel == "SYSCALL" and fits and not config.kernel.has("powerpc_can_single_step")
 
 
-def warnings(insn: int, abi: Abi, config: Config) -> tuple[Caution, ...]:
+def warnings(insn: int, abi: Abi, config: Config, *, is_suffix: bool) -> tuple[Caution, ...]:
     """List the known defects of the configured kernel that concern a probe on *insn*."""
     chosen = mechanism(insn, abi, config)
     emulated = chosen.how == "emulate"
-    probed = Probed(_find(insn, abi), insn, abi, config.cpu, emulated, chosen.rule)
+    probed = Probed(_find(insn, abi), insn, abi, config.cpu, emulated, chosen.rule, is_suffix)
     return tuple(
         Caution(row.erratum.id, row.erratum.severity, row.erratum.effect)
         for row in ROWS

@@ -35,12 +35,18 @@ BCTAR = (
 )
 
 
-def run(tmp_path: Path, words: tuple[int, ...], at: int, *options: str) -> dict[str, Any]:
-    """Run *words* with a probe on the one at *at*; answer the summary."""
+def write(tmp_path: Path, words: tuple[int, ...]) -> Path:
+    """Write a program of *words*."""
     path = tmp_path / "prog"
     code = struct.pack(f"<{len(words)}I", *words)
     elf = Elf((Segment(START, code),), (Sym("f", START),), machine=EM_PPC64, flags=ELF_V2)
     path.write_bytes(elf.build())
+    return path
+
+
+def run(tmp_path: Path, words: tuple[int, ...], at: int, *options: str) -> dict[str, Any]:
+    """Run *words* with a probe on the one at *at*; answer the summary."""
+    path = write(tmp_path, words)
     args = ["run", str(path), "-p", hex(START + 4 * at), "--format", "jsonl", *options]
     done = CliRunner().invoke(app, args)
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -78,6 +84,25 @@ def test_a_probed_bctar_is_lost(
     summary = run(tmp_path, BCTAR, 3, "--errata", errata)
 
     assert (summary["exit_status"], [*summary["warnings"].values()]) == (status, warnings)
+
+
+def test_a_probe_on_a_suffix_kills(tmp_path: Path) -> None:
+    """powerpc-live, 3: SIGILL at the prefix, for paddi."""
+    paddi = (0x06000000, 0x38600000, *EXIT)
+
+    summary = run(tmp_path, paddi, 1)
+
+    assert (summary["signal"], summary["hits"]) == ("SIGILL", {"0x10004": 0})
+    assert [*summary["warnings"].values()] == [["powerpc.suffix"]]
+
+
+def test_explain_looks_around_in_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path, (0x06000000, 0x38600000, *EXIT))
+    args = ["explain", str(path), "f+4", "f+8", "--format", "jsonl"]
+
+    answers = map(json.loads, CliRunner().invoke(app, args).stdout.splitlines())
+
+    assert [[w["rule"] for w in each["warnings"]] for each in answers] == [["powerpc.suffix"], []]
 
 
 def test_ids_are_unique_and_bear_the_name_of_the_backend() -> None:

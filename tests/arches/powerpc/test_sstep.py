@@ -231,3 +231,26 @@ def test_invalid_updates_are_emulated_by_the_kernel(
     assert emulate(program, insn) == EMULATED
     assert program.regs.gpr[ra[0]] == ra[1]
     assert program.regs.gpr[rt[0]] == rt[1]
+
+
+@pytest.mark.parametrize(
+    ("insn", "errata", "vr1"),
+    [
+        pytest.param(0x7C24280E, "linux", 0x4200, id="lvebx: the rest is zero"),
+        pytest.param(0x7C24280E, "none", (1 << 128) - 0x10000 | 0x42FF, id="lvebx: is kept"),
+        pytest.param(0x7C24288E, "linux", 0x43424140, id="lvewx"),
+    ],
+)
+def test_vector_elements_come_alone(insn: int, errata: Literal["linux", "none"], vr1: int) -> None:
+    program = load(gpr4=DATA, gpr5=1, vr1=(1 << 128) - 1)
+    program.mm.write(DATA, bytes([0x40, 0x42]) if insn == 0x7C24280E else LINE)
+
+    assert emulate(program, insn, machine(errata=errata)) == EMULATED
+    assert program.regs.get("vr1") == vr1
+
+
+def test_a_vector_load_that_faults_leaves_the_register_alone() -> None:
+    program = load(gpr4=GIB_ABOVE, vr1=5)
+
+    assert emulate(program, 0x7C24280E) == NOT_EMULATED
+    assert program.regs.get("vr1") == 5

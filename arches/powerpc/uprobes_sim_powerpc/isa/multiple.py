@@ -24,8 +24,8 @@ def store_words(s: PtRegs, m: Memory, ea: int, first: int, size: int) -> None:
 
 
 def base_below(RA: int, RT: int) -> bool:
-    """Tell valid fields of lmw: the base must not be loaded over."""
-    return RA < RT or RA == RT == 0
+    """Tell valid fields of lmw: the base must not be loaded over, not even where it is 0."""
+    return RA < RT
 
 
 @insn("lmw", D(46), kernel="LOAD_MULTI", valid=base_below, inline=False)

@@ -98,7 +98,12 @@ def mftb(s: PtRegs, RT: int, SPR: int) -> None:
     s.gpr[RT] = s.tb & s.mask if SPR == SPR_TB else s.tb >> 32
 
 
-@insn("darn", X(31, 755), kernel="COMPUTE", isa="3.0", bits=64)
+def kind_of_random_number(L2: int) -> bool:
+    """Tell valid fields of darn."""
+    return L2 != 3
+
+
+@insn("darn", X(31, 755), kernel="COMPUTE", isa="3.0", bits=64, valid=kind_of_random_number)
 def darn(s: PtRegs, RT: int) -> None:
     s.gpr[RT] = s.mask  # the architecture's "no random number now": runs must be repeatable
 
