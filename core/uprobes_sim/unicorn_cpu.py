@@ -67,7 +67,7 @@ class UnicornCpu:
         self._single = False
         """One instruction is executed, whatever `Guest.inspect` says of its block."""
         self._interrupt: int | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
         self._block_callback = _BLOCK_CALLBACK(self._on_block)
         _hook(self._uc, uc_const.UC_HOOK_BLOCK, self._block_callback)
@@ -222,6 +222,13 @@ class UnicornCpu:
     # --- what Unicorn calls -------------------------------------------------
 
     def _on_block(self, handle: int, address: int, size: int, data: int) -> None:
+        try:
+            self._enter_block(address, size)
+        except BaseException as exc:  # Ctrl-C, say; nothing may travel through Unicorn
+            self._error = exc
+            uclib.uc_emu_stop(self._uc._uch)
+
+    def _enter_block(self, address: int, size: int) -> None:
         if self._single:
             return
         key = (address, size)
@@ -239,11 +246,7 @@ class UnicornCpu:
     def _first_time(self, key: tuple[int, int]) -> int:
         """Inspect a block; answer its length, or one that no budget allows."""
         address, size = key
-        try:
-            block = self._guest.inspect(self._mm.read(address, size), address)
-        except Exception as exc:  # it must not travel through Unicorn
-            self._error = exc
-            return _UNLIMITED
+        block = self._guest.inspect(self._mm.read(address, size), address)
         self._blocks[key] = block
         if block.special is not None:
             self._pause = _Pause.SPECIAL

@@ -15,7 +15,7 @@ from powerpc_judge import qemu
 from powerpc_judge.campaign import Campaign, OtherCampaign, load
 from powerpc_judge.judge import Judge
 from powerpc_judge.known import LIMITS, MASKS, UNJUDGED, Known, judged
-from powerpc_judge.mutants import EMULATED, JUDGED, VARIABLE, Mutant, install, restore
+from powerpc_judge.mutants import EMULATED, JUDGED, VARIABLE, Mutant, idle, install, restore
 from powerpc_judge.qemu import ABIS
 from powerpc_judge.report import report
 from uprobes_sim.arch import Abi
@@ -24,6 +24,8 @@ from uprobes_sim_powerpc.decode import decoder
 
 TESTS = Path(__file__).parents[1]
 PER_ROW = 25
+DO_NOTHING: set[str] = set()
+ALL_MASKED: set[str] = set()
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +92,26 @@ def test_a_campaign_goes_on_where_it_stopped(judge: Judge, tmp_path: Path) -> No
 
 @pytest.fixture
 def mutant(request: pytest.FixtureRequest) -> Iterator[Mutant]:
-    changed = install(request.param)
+    before = install({request.param.row: request.param.change})
     yield request.param
-    restore(*changed)
+    restore(before)
+
+
+@pytest.fixture
+def idle_table() -> Iterator[None]:
+    before = install({row.name: idle for row in isa.load()})
+    yield
+    restore(before)
+
+
+@pytest.mark.usefixtures("idle_table")
+def test_the_judge_notices_any_instruction_that_does_nothing(judge: Judge) -> None:
+    rows = judged(ABIS[1])
+
+    verdict = judge.batch(ABIS[1], "idle", PER_ROW * len(rows))
+
+    unnoticed = {row.name for row in rows} - {name for _, name in verdict.wrong}
+    assert unnoticed == DO_NOTHING | ALL_MASKED
 
 
 @pytest.mark.slow

@@ -266,7 +266,7 @@ class Drawer:
             case.put(11, 5, b)
             case.values[0] = case.values[0] & ~0x7F | size
         elif "NB" in case.row.fields:
-            case.put(11, 5, min(size or 1, 31))
+            case.put(11, 5, min(size or 1, 32))  # 0 stands for 32
 
     def _target(self, case: Case) -> None:
         """Let a branch go to its own slot, or to where nothing is."""

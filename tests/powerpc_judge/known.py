@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Final
 
 from powerpc_judge.draw import IN_PARTS, Case, rows
-from powerpc_judge.record import CR, FPSCR, GPR, MEM, VRSAVE, VSCR, VSR, VSRS
+from powerpc_judge.record import CR, FPSCR, GPR, MEM, SIGNAL, VRSAVE, VSCR, VSR, VSRS
 from uprobes_sim.arch import Abi
 from uprobes_sim_powerpc.decode import operands
 from uprobes_sim_powerpc.isa.define import Insn
@@ -24,7 +24,7 @@ M64: Final = (1 << 64) - 1
 
 FX, OX, UX, ZX, XX = 1 << 31, 1 << 28, 1 << 27, 1 << 26, 1 << 25
 FR, FI, FPRF, FPRF_C = 1 << 18, 1 << 17, 0x1F000, 0x10000
-NI: Final = 4
+VXSNAN, VXIMZ, NI = 1 << 24, 1 << 20, 4
 ENABLES: Final = 0xF8
 """VE, OE, UE, ZE and XE of the FPSCR."""
 
@@ -102,6 +102,16 @@ def _fpscr(bits: int) -> Callable[[list[Any], Insn, int], None]:
             outcome[CR] &= ~(bits >> 4 & 0x0F000000)
 
     return blank
+
+
+def _snan_with_imz(outcome: list[Any], row: Insn, word: int) -> None:
+    if outcome[FPSCR] & VXIMZ:
+        outcome[FPSCR] &= ~VXSNAN
+
+
+def _high_fpscr_if_stopped(outcome: list[Any], row: Insn, word: int) -> None:
+    if outcome[SIGNAL] or row.branches:
+        outcome[FPSCR] &= 0xFFFFFFFF
 
 
 def _member(index: int, kept: int = 0) -> Callable[[list[Any], Insn, int], None]:
@@ -185,6 +195,14 @@ MASKS: Final = (
     Mask(
         "fcmp.*|xv.*", Why.QEMU, "it clears FI",
         part="FPSCR.FI", blank=_fpscr(FI),
+    ),
+    Mask(
+        r"(f|x[sv])n?m(add|sub).*", Why.QEMU, "it forgets VXSNAN when it sets VXIMZ",
+        part="FPSCR.VXSNAN", blank=_snan_with_imz,
+    ),
+    Mask(
+        ".*", Why.QEMU, "a signal frame holds but half of the FPSCR",
+        part="FPSCR.DRN after a signal", blank=_high_fpscr_if_stopped,
     ),
     Mask("mtfsb1.*", Why.QEMU, "it does not set FX", part="FPSCR.FX", blank=_fpscr(FX)),
     Mask("mtfsb1.*", Why.QEMU, "it does not set NI", part="FPSCR.NI", blank=_fpscr(NI)),

@@ -6,13 +6,14 @@ As a pytest plugin it makes a whole run of tests work on the mutant that the env
 import inspect
 import linecache
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Final
 
 from uprobes_sim_powerpc import decode, isa
 from uprobes_sim_powerpc.isa.define import TABLE, Form, Insn, InsnType, narrowed
+from uprobes_sim_powerpc.regs import PtRegs
 
 VARIABLE: Final = "UPROBES_SIM_MUTANT"
 
@@ -82,23 +83,32 @@ EMULATED: Final = (
 def pytest_configure() -> None:
     """Put the mutant that the environment names into the table."""
     wanted = os.environ[VARIABLE]
-    install(next(mutant for mutant in (*JUDGED, *EMULATED) if mutant.name == wanted))
+    mutant = next(mutant for mutant in (*JUDGED, *EMULATED) if mutant.name == wanted)
+    install({mutant.row: mutant.change})
 
 
-def install(mutant: Mutant) -> tuple[int, Insn]:
-    """Change the row; answer its place and what it was."""
-    at, row = next((at, row) for at, row in enumerate(isa.load()) if row.name == mutant.row)
-    TABLE[at] = mutant.change(row)
-    _forget()
-    return at, row
+def idle(row: Insn) -> Insn:
+    """Let *row* do nothing at all."""
+    return replace(row, meaning=_stay if row.branches else _nothing, inline=False)
 
 
-def restore(at: int, row: Insn) -> None:
-    """Take the change back."""
-    TABLE[at] = row
-    _forget()
+def _nothing(s: PtRegs, *fields: object) -> None:
+    pass
 
 
-def _forget() -> None:
+def _stay(s: PtRegs, *fields: object) -> None:
+    s.nip = s.nip
+
+
+def install(changes: Mapping[str, Change]) -> list[Insn]:
+    """Change rows, by name; answer the table as it was."""
+    before = list(isa.load())
+    restore([changes[row.name](row) if row.name in changes else row for row in before])
+    return before
+
+
+def restore(table: list[Insn]) -> None:
+    """Make the instruction set be *table*."""
+    TABLE[:] = table
     isa.load.cache_clear()
     decode.decoder.cache_clear()

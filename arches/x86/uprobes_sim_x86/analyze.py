@@ -187,6 +187,8 @@ def _default_setup(data: bytes, insn: Insn, config: Config) -> X86Uprobe:
         fixups = Fixup(0)
     elif opcode == 0x9A or (opcode == 0xFF and insn.reg in (2, 3)):
         fixups = Fixup.CALL
+    elif opcode == 0xE8:
+        fixups |= Fixup.CALL  # stepped before 3.16; its target is relative to the slot, too
     elif opcode == 0x9D:
         fixups |= Fixup.SETF
     elif opcode == 0xFF and insn.reg in (4, 5):

@@ -179,7 +179,7 @@ class DefaultOps:
         self.abort(regs, utask)
         if Fixup.IP in self.fixups:
             regs.ip = Vaddr(regs.ip + utask.vaddr - utask.xol_vaddr)
-        elif Fixup.CALL in self.fixups:
+        if Fixup.CALL in self.fixups:
             regs.sp = Vaddr(regs.sp + sizeof_long(regs))
             if not emulate_push_stack(regs, task.mm, utask.vaddr + self.ilen):
                 raise Restart
