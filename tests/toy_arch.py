@@ -331,7 +331,7 @@ class Box:
         mm = self.machine.new_mm()
         mm.mmap(TEXT, len(self.code), RX, inode=self.inode, name="code")
         mm.mmap(DATA, 0x1000, RW, name="data")
-        mm.mmap(STACK - 0x1000, 0x1000, RW, name="stack")
+        mm.mmap(STACK - 0x1000, 0x1000, RW, name="[stack]")
         self.regs = PtRegs(TEXT)
         self.regs.sp = STACK
         self.task = Task(1000, "toy", mm, self.regs, self.machine.config)

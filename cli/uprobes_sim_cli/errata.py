@@ -10,8 +10,8 @@ from uprobes_sim.version import Kernel, Release
 from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format, Settings
 from uprobes_sim_cli.arches import ABIS
-from uprobes_sim_cli.group import complain
 from uprobes_sim_cli.options import session_options
+from uprobes_sim_cli.streams import STDOUT, complain, writing
 
 
 def errata(settings: Settings, wanted: str | None) -> int:
@@ -25,8 +25,8 @@ def errata(settings: Settings, wanted: str | None) -> int:
     elif wanted is None:
         render.print_table([_short(each) for each in objects])
     else:
-        for line in _as_text(objects[0]):
-            print(line)
+        with writing(STDOUT):
+            print(*_as_text(objects[0]), sep="\n")
     return 0
 
 

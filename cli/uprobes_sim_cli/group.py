@@ -1,12 +1,15 @@
 """How the commands are called: where options may stand, and what becomes of failures."""
 
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from uprobes_sim_cli.streams import STDOUT, complain, drop_unwritable, open_closed, writing
+
+NAME: Final = "uprobes-sim"
 SIGINT_STATUS = 130
 SIGPIPE_STATUS = 141
 
@@ -19,29 +22,41 @@ class Commands(TyperGroup):
         own = {name for param in self.params for name in param.opts if name != "--help"}
         return super().parse_args(ctx, hoist(args, own))
 
-    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: object
+    ) -> NoReturn:
         """Run the command; a failure that is no bug of ours is one line and a status."""
+        open_closed()
         try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
-        except typer.Exit:
-            raise
+            status = self._run(sys.argv[1:] if args is None else args)
         except KeyboardInterrupt:
-            raise typer.Exit(SIGINT_STATUS) from None
-        except BrokenPipeError:
-            # Whoever read us has gone; the interpreter would complain once more as it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(SIGPIPE_STATUS) from None
+            status = SIGINT_STATUS
+        except BrokenPipeError:  # whoever read us has gone
+            status = SIGPIPE_STATUS
         except Exception as exc:
-            raise typer.Exit(_status(exc)) from None
+            status = _status(exc)
+        drop_unwritable()
+        sys.exit(status)
+
+    def _run(self, args: Sequence[str]) -> int:
+        status = 0
+        try:
+            with self.make_context(NAME, list(args)) as ctx:
+                self.invoke(ctx)
+        except typer.Exit as exc:
+            status = exc.exit_code
+        with writing(STDOUT):
+            sys.stdout.flush()
+        return status
 
 
 def _status(exc: Exception) -> int:
     """Say in one line what went wrong: 1, the kernel says no; 2, bad input. Else it is a bug."""
+    if hasattr(exc, "format_message"):  # UsageError, whose home differs between typer's releases
+        complain(_usage(exc, exc.format_message()))
+        return 2
     errors = sys.modules.get("uprobes_sim.errors")
-    if errors is None:  # typer's own, then: nobody can have raised ours
+    if errors is None:  # nobody can have raised ours
         raise exc
     if isinstance(exc, errors.UprobesSimError):
         complain(str(exc))
@@ -55,10 +70,12 @@ def _status(exc: Exception) -> int:
     return 2
 
 
-def complain(message: str) -> None:
-    """Write one line to standard error."""
-    sys.stdout.flush()
-    typer.echo(f"uprobes-sim: {' '.join(message.split())}", err=True)
+def _usage(exc: Exception, message: str) -> str:
+    """Say what was typed wrong in the words of typer, and where to read what is right."""
+    ctx = getattr(exc, "ctx", None)
+    command = NAME if ctx is None else ctx.command_path
+    what = message.removeprefix("Invalid value: ").rstrip(".")
+    return f"{what[:1].lower()}{what[1:]}; see {command} --help"
 
 
 def hoist(args: Iterable[str], options: set[str]) -> list[str]:

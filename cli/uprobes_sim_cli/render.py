@@ -28,6 +28,9 @@ _UNBROKEN: Final = 10_000
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
+_SHOWN: Final = 64
+"""Differences that are listed for people one by one; JSON has them all."""
+
 HOW: Final = {"emulate": "emulated", "xol": "stepped out of line"}
 
 
@@ -77,6 +80,7 @@ def as_json(event: Event) -> Json:
                 "signal": None if event.signal is None else event.signal.name,
                 "insns": event.insns,
                 "compared": None if event.compared is None else _compared(event.compared),
+                "trampoline_values": event.compared.trampoline_values if event.compared else 0,
                 "warnings": event.warnings,
             }
 
@@ -117,7 +121,6 @@ def _compared(compared: Compared) -> Json:
             {"what": d.what, "where": d.where, "probed": d.probed, "unprobed": d.unprobed}
             for d in compared.differences
         ],
-        "trampoline_values": compared.trampoline_values,
     }
 
 
@@ -171,9 +174,12 @@ def _comparison_lines(compared: Compared) -> Iterator[str]:
         yield "probed run equals unprobed run (output, exit status, registers, memory)"
     else:
         yield "probed run differs from unprobed run:"
-    for each in compared.differences:
+    for each in compared.differences[:_SHOWN]:
         where = f" {each.where}" if each.where else ""
         yield f"  {each.what}{where}: {each.probed} probed, {each.unprobed} unprobed"
+    more = len(compared.differences) - _SHOWN
+    if more > 0:
+        yield f"  and {more} more"
     if compared.trampoline_values:
         count = compared.trampoline_values
         yield f"  dead return addresses that still name the trampoline: {count}"

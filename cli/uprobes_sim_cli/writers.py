@@ -4,11 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import typer
 
-from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.events import (
     Event,
     Hit,
@@ -21,7 +20,7 @@ from uprobes_sim.events import (
 )
 from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format
-from uprobes_sim_cli.group import complain
+from uprobes_sim_cli.streams import STDERR, STDOUT, Sink, complain
 
 FormatHit = Callable[[Hit | Return], str]
 
@@ -41,43 +40,42 @@ class Writer(Protocol):
 class Lines:
     """Lines between what a program writes; each begins where a line begins."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        """Write to *stream*."""
-        self.stream = stream
-        self._seen = stream.isatty() or stream is sys.stderr.buffer
+    def __init__(self, sink: Sink) -> None:
+        """Write to *sink*."""
+        self._sink = sink
+        self._seen = sink.isatty() or sink.stream is sys.stderr.buffer
         self._at_start = True
 
     def raw(self, data: bytes) -> None:
         """Pass on *data* of the program, untouched."""
-        self.stream.write(data)
+        self._sink.write(data)
         self._at_start = data.endswith(b"\n") if data else self._at_start
         self._flush()
 
     def line(self, text: str) -> None:
         """Write a line of ours."""
         newline = "" if self._at_start else "\n"
-        self.stream.write(f"{newline}{text}\n".encode(errors="surrogateescape"))
+        self._sink.write(f"{newline}{text}\n".encode(errors="surrogateescape"))
         self._at_start = True
         self._flush()
 
     def _flush(self) -> None:
         """Let a person see it at once."""
         if self._seen:
-            self.stream.flush()
+            self._sink.flush()
 
 
 class TextWriter:
     """For people: hits as *format_hit* writes them, a summary in words."""
 
-    def __init__(self, stream: BinaryIO, format_hit: FormatHit, intro: str) -> None:
-        """Write *intro*, hits and summary to *stream*, the program's output where it belongs."""
-        self._out = Lines(sys.stdout.buffer)
-        self._err = Lines(sys.stderr.buffer)
+    def __init__(self, sink: Sink, format_hit: FormatHit, intro: str) -> None:
+        """Write *intro*, hits and summary to *sink*, the program's output where it belongs."""
+        self._out, self._err = Lines(_stdout()), Lines(_stderr())
         shared = {id(sys.stdout.buffer): self._out, id(sys.stderr.buffer): self._err}
-        self._trace = shared.get(id(stream)) or Lines(stream)
+        self._trace = shared.get(id(sink.stream)) or Lines(sink)
         self._format_hit = format_hit
         self._intro = intro
-        self._colours = _wants_colours(stream)
+        self._colours = _wants_colours(sink)
 
     def show(self, event: Event) -> None:
         """Write *event*."""
@@ -105,9 +103,9 @@ class TextWriter:
 class JsonWriter:
     """For programs: one object a line, or one array of them."""
 
-    def __init__(self, stream: BinaryIO, *, array: bool, pass_output: bool) -> None:
-        """Write to *stream*; *pass_output*: the program's output goes its own way as well."""
-        self._stream = stream
+    def __init__(self, sink: Sink, *, array: bool, pass_output: bool) -> None:
+        """Write to *sink*; *pass_output*: the program's output goes its own way as well."""
+        self._sink = sink
         self._before, self._after = ("[\n", "\n]\n") if array else ("", "\n")
         self._between = ",\n" if array else "\n"
         self._pass_output = pass_output
@@ -117,17 +115,17 @@ class JsonWriter:
         """Write *event*."""
         before = self._before if self._empty else self._between
         self._empty = False
-        self._stream.write((before + render.json_line(render.as_json(event))).encode())
+        self._sink.write((before + render.json_line(render.as_json(event))).encode())
         if isinstance(event, Output) and self._pass_output:
-            (sys.stdout if event.fd == 1 else sys.stderr).buffer.write(event.data)
+            (_stdout() if event.fd == 1 else _stderr()).write(event.data)
         _report(event)
 
     def close(self) -> None:
         """End the last line, and the array."""
         if self._empty and self._before:
-            self._stream.write(b"[]\n")
+            self._sink.write(b"[]\n")
         elif not self._empty:
-            self._stream.write(self._after.encode())
+            self._sink.write(self._after.encode())
 
 
 def _report(event: Event) -> None:
@@ -141,8 +139,8 @@ def _report(event: Event) -> None:
             complain(render.unknown_syscall(event))
 
 
-def _wants_colours(stream: BinaryIO) -> bool:
-    return stream.isatty() and "NO_COLOR" not in os.environ
+def _wants_colours(sink: Sink) -> bool:
+    return sink.isatty() and "NO_COLOR" not in os.environ
 
 
 @contextmanager
@@ -151,31 +149,34 @@ def open_writer(
 ) -> Iterator[Writer]:
     """Open the writer of *format_*, to standard output or to the file *trace*.
 
+    The file is emptied when there is something to write, so not for a mistake that was typed.
     *format_hit* and *intro*, which comes before the first event, are for people only.
 
     Raises:
-        UprobesSimError: the file cannot be written.
+        UprobesSimError: something cannot be written.
     """
-    stream = _open(trace)
+    sink = _sink(trace)
     if format_ is Format.TEXT:
-        writer: Writer = TextWriter(stream, format_hit, intro)
+        writer: Writer = TextWriter(sink, format_hit, intro)
     else:
-        writer = JsonWriter(stream, array=format_ is Format.JSON, pass_output=trace is not None)
+        writer = JsonWriter(sink, array=format_ is Format.JSON, pass_output=trace is not None)
     try:
         yield writer
+        if sink.stream is not None:
+            writer.close()
     finally:
-        writer.close()
-        stream.flush()
-        if stream not in (sys.stdout.buffer, sys.stderr.buffer):
-            stream.close()
+        sink.close()
 
 
-def _open(trace: str | None) -> BinaryIO:
+def _sink(trace: str | None) -> Sink:
     if trace is None:
-        return sys.stdout.buffer
-    if trace == "-":
-        return sys.stderr.buffer
-    try:
-        return open(trace, "wb")
-    except OSError as exc:
-        raise UprobesSimError(f"{trace}: cannot be written: {exc.strerror}") from exc
+        return _stdout()
+    return _stderr() if trace == "-" else Sink(trace)
+
+
+def _stdout() -> Sink:
+    return Sink(STDOUT, sys.stdout.buffer)
+
+
+def _stderr() -> Sink:
+    return Sink(STDERR, sys.stderr.buffer)

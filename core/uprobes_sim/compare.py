@@ -10,8 +10,8 @@ from uprobes_sim.task import Task
 from uprobes_sim.units import PAGE_SHIFT, PAGE_SIZE, Vaddr
 from uprobes_sim.xol import uprobes_state
 
-_SHOWN: Final = 64
-"""Differences in memory that are listed one by one."""
+_PIECE: Final = 48
+"""Bytes of a difference that are shown."""
 
 _UPROBES: Final = "[uprobes]"
 
@@ -30,9 +30,13 @@ class FinalState:
     """Where its probed functions returned to."""
     replaced: frozenset[Vaddr] = field(default=frozenset())
     """The return addresses for which the trampoline's stood."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What it has made of files: path and state."""
 
     @classmethod
-    def of(cls, task: Task, output: dict[int, bytes]) -> "FinalState":
+    def of(
+        cls, task: Task, output: dict[int, bytes], files: dict[str, bytes] | None = None
+    ) -> "FinalState":
         """Take the state of a task that has ended, before its probes are removed."""
         area = uprobes_state(task.mm).xol_area
         return cls(
@@ -43,6 +47,7 @@ class FinalState:
             registers={name: task.regs.get(name) for name in task.regs.names()},
             trampoline=area.vaddr if area else None,
             replaced=frozenset(area.replaced) if area else frozenset(),
+            files=files or {},
         )
 
     def stands_for(self, value: int, unprobed: int) -> bool:
@@ -71,7 +76,9 @@ def compare(probed: FinalState, unprobed: FinalState) -> Compared:
     found.values("exit_status", "", probed.exit_status, unprobed.exit_status)
     found.values("signal", "", probed.signal, unprobed.signal)
     for fd in sorted(probed.output.keys() | unprobed.output.keys()):
-        found.values("output", f"fd {fd}", probed.output.get(fd, b""), unprobed.output.get(fd, b""))
+        found.content("output", f"fd {fd}", probed.output.get(fd), unprobed.output.get(fd))
+    for path in sorted(probed.files.keys() | unprobed.files.keys()):
+        found.content("file", path, probed.files.get(path), unprobed.files.get(path))
     for name, value in probed.registers.items():
         found.word("register", name, value, unprobed.registers[name])
     ours, theirs = _mappings(probed.mm), _mappings(unprobed.mm)
@@ -97,6 +104,17 @@ class _Findings:
         if probed != unprobed:
             self._differences.append(Difference(what, where, _text(probed), _text(unprobed)))
 
+    def content(self, what: What, where: str, probed: bytes | None, unprobed: bytes | None) -> None:
+        """Compare two strings of bytes, and show them from where they differ on."""
+        if probed == unprobed:
+            return
+        ours, theirs = probed or b"", unprobed or b""
+        pairs = enumerate(zip(ours, theirs, strict=False))
+        same = next((at for at, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
+        self._differences.append(
+            Difference(what, f"{where}, byte {same}", _piece(ours[same:]), _piece(theirs[same:]))
+        )
+
     def word(self, what: What, where: str, probed: int, unprobed: int) -> None:
         if probed == unprobed:
             return
@@ -108,11 +126,13 @@ class _Findings:
     def page(self, start: int, probed: bytes, unprobed: bytes) -> None:
         if probed == unprobed or not probed or not unprobed:
             return
+        vma = self._probed.mm.find_vma(start)
+        in_stack = vma is not None and vma.name == "[stack]"
         for at in range(0, PAGE_SIZE, self._word):
             ours, theirs = probed[at : at + self._word], unprobed[at : at + self._word]
             if ours == theirs:
                 continue
-            if self._probed.left_over(ours, theirs):
+            if in_stack and self._probed.left_over(ours, theirs):
                 self._trampoline_values += 1
             else:
                 self._add_memory(start + at, ours, theirs)
@@ -127,21 +147,34 @@ class _Findings:
         self._memory.append((vaddr, probed, unprobed))
 
     def result(self) -> Compared:
-        shown = [
-            Difference("memory", f"{start:#x}-{start + len(ours):#x}", _text(ours), _text(theirs))
-            for start, ours, theirs in self._memory[:_SHOWN]
+        memory = [
+            Difference(
+                "memory",
+                f"{start:#x}-{start + len(ours):#x}",
+                _words(ours, self._word),
+                _words(theirs, self._word),
+            )
+            for start, ours, theirs in self._memory
         ]
-        more = len(self._memory) - len(shown)
-        if more > 0:
-            shown.append(Difference("memory", f"{more} more ranges", "", ""))
-        return Compared((*self._differences, *shown), self._trampoline_values)
+        return Compared((*self._differences, *memory), self._trampoline_values)
+
+
+def _words(value: bytes, word: int) -> str:
+    """Write a range of memory by words, a long one cut."""
+    return value[:_PIECE].hex(" ", -word) + (" …" if len(value) > _PIECE else "")
+
+
+def _piece(value: bytes) -> str:
+    """Write the beginning of some bytes for people: as text if it is some."""
+    head = value[:_PIECE]
+    text = head.decode("ascii") if head.isascii() else ""
+    shown = repr(text) if text.replace("\n", " ").isprintable() and text else head.hex(" ", -8)
+    return (shown or "nothing") + (" …" if len(value) > _PIECE else "")
 
 
 def _text(value: object) -> str:
-    """Write a value for people, long ones cut."""
+    """Write a value for people."""
     match value:
-        case bytes():
-            return value[:64].hex(" ", 8) + (" …" if len(value) > 64 else "")
         case Signal():
             return value.name
         case None:

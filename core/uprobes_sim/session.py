@@ -245,9 +245,9 @@ class _Run:
             stdin=self.stdin,
             on_output=self._on_output,
             exe=self.elf.path,
-            clock=Clock.after(*map(Path, self.argv)),
+            clock=Clock.after(*map(Path, self.argv[1:])),
         )
-        self._inode = self.vfs.new_inode(str(self.elf.path), self.elf.data)
+        self._inode = self.vfs.program_inode(self.elf.path, self.elf.data)
         mm = self.machine.new_mm()
         started = exec_program(
             self.elf,
@@ -359,7 +359,7 @@ class _Run:
         syscalls = Syscalls(self.linked, self.config, self.vfs, on_unknown=self._on_unknown)
         self.machine.run(self.task, syscalls)
         output = {fd: bytes(data) for fd, data in self._output.items()}
-        state = FinalState.of(self.task, output)
+        state = FinalState.of(self.task, output, self.vfs.changes())
         for uprobe, consumer in self._registered:
             self.machine.uprobes.uprobe_unregister(uprobe, consumer)
         return state

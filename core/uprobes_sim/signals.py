@@ -77,6 +77,23 @@ IGNORED_BY_DEFAULT: Final = frozenset(
 """Signals whose default action is to do nothing."""
 
 
+COREDUMP: Final = frozenset(
+    {
+        Signal.SIGQUIT,
+        Signal.SIGILL,
+        Signal.SIGTRAP,
+        Signal.SIGABRT,
+        Signal.SIGBUS,
+        Signal.SIGFPE,
+        Signal.SIGSEGV,
+        Signal.SIGSYS,
+        Signal.SIGXCPU,
+        Signal.SIGXFSZ,
+    }
+)
+"""Signals whose default action is to end the task with a core dump (sig_kernel_coredump)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SigAction:
     """`struct sigaction`, as a program sets it."""

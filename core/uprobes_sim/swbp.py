@@ -149,7 +149,9 @@ def uprobe_deny_signal(up: Uprobes, task: Task) -> bool:
     utask = task.utask
     if utask is None or utask.active_uprobe is None:
         return False
-    if task.signal_pending() and up.hook.arch_uprobe_xol_was_trapped(task=task):
+    if task.signal_pending() and (
+        task.fatal_signal_pending() or up.hook.arch_uprobe_xol_was_trapped(task=task)
+    ):
         utask.state = UprobeTaskState.UTASK_SSTEP_TRAPPED
         task.tif_uprobe = True
     return True

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from uprobes_sim.arch import ArchUprobe, Regs
 from uprobes_sim.memory import Mm
-from uprobes_sim.signals import SIG_IGN, SigAction, SigInfo, Signal
+from uprobes_sim.signals import (
+    COREDUMP,
+    IGNORED_BY_DEFAULT,
+    SIG_DFL,
+    SIG_IGN,
+    SigAction,
+    SigInfo,
+    Signal,
+)
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
 from uprobes_sim.vfs import FilesStruct
@@ -121,6 +129,18 @@ class Task:
     def signal_pending(self) -> bool:
         """Tell whether a signal waits that is not blocked (TIF_SIGPENDING)."""
         return any(map(self._deliverable, self.pending))
+
+    def fatal_signal_pending(self) -> bool:
+        """Tell whether a signal waits that ends the task at once and dumps no core.
+
+        Kernel: kernel/signal.c, complete_signal, which turns such a one into SIGKILL.
+        """
+        return any(
+            self._deliverable(info)
+            and info.signal not in COREDUMP | IGNORED_BY_DEFAULT
+            and self.sigaction(info.signal).handler == SIG_DFL
+            for info in self.pending
+        )
 
     def dequeue_signal(self) -> SigInfo:
         """Take the oldest signal that is not blocked."""

@@ -4,6 +4,7 @@ The first half of kernel/events/uprobes.c, in its order; `swbp` has the hits.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -224,6 +225,12 @@ class Uprobes:
         """
         if consumer.handler is None and consumer.ret_handler is None:
             raise KernelError(Errno.EINVAL, "a consumer needs a handler")
+        if consumer.ret_handler is not None and not self.config.kernel.has("uretprobes"):
+            raise Refused(
+                Errno.EINVAL,
+                "uprobes.no_return",
+                f"Linux {self.config.kernel} has no return probes",
+            )
         if offset > inode.size:
             raise KernelError(Errno.EINVAL, f"offset {offset:#x} is beyond the end of the file")
         if offset % self.info.swbp_size and self.config.kernel.has("offset_alignment"):
@@ -246,7 +253,12 @@ class Uprobes:
 
         Kernel: kernel/events/uprobes.c, uprobe_unregister_nosync. As there, a
         breakpoint that cannot be removed leaks the probe.
+
+        Raises:
+            KernelError: ENOENT, it is no consumer of the probe.
         """
+        if consumer not in uprobe.consumers:
+            raise KernelError(Errno.ENOENT, "that consumer is not registered with the probe")
         uprobe.consumers.remove(consumer)
         try:
             self._register_for_each_vma(uprobe, None)
@@ -259,7 +271,8 @@ class Uprobes:
         """Remove the breakpoints of one process, as its handlers wish (unapply_uprobe)."""
         for vma, vaddr in self._build_map_info(uprobe, is_register=False):
             if vma.mm is mm:
-                self._remove_breakpoint(uprobe, vma, vaddr)
+                with suppress(KernelError):  # a page that cannot be had is not its handlers' fault
+                    self._remove_breakpoint(uprobe, vma, vaddr)
 
     # --- mappings come and go ---------------------------------------------
 

@@ -6,6 +6,7 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.memory import PageFault, Vma
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Vaddr
+from uprobes_sim.xol import uprobes_state
 
 if TYPE_CHECKING:
     from uprobes_sim.hookspecs import ArchHooks
@@ -34,7 +35,7 @@ def uprobe_write_opcode(
         mm.write(vaddr, opcode, force=True)
     except PageFault as fault:
         raise KernelError(Errno.EFAULT, f"cannot write a breakpoint: {fault}") from fault
-    if not is_register:
+    if not is_register and uprobes_state(mm).kernel.has("file_page_back"):
         _drop_equal_page(vma, vaddr)
     return opcode
 

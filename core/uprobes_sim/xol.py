@@ -8,6 +8,7 @@ from uprobes_sim.errors import KernelError
 from uprobes_sim.memory import Access, Mm, Vma, VmFlags
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.units import PAGE_SIZE, Vaddr
+from uprobes_sim.version import Kernel
 
 if TYPE_CHECKING:
     from uprobes_sim.uprobes import Uprobes
@@ -95,6 +96,11 @@ class UprobesState:
             code = up.hook.arch_uretprobe_trampoline(abi=self._mm.abi, config=up.config)
             self.xol_area = XolArea(self._mm, up.info, code, up.sched)
         return self.xol_area
+
+    @property
+    def kernel(self) -> Kernel:
+        """The release whose uprobes these are."""
+        return self._uprobes.config.kernel
 
     @property
     def trampoline_vaddr(self) -> Vaddr | None:

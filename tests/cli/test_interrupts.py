@@ -7,7 +7,10 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 from typing import IO
+
+import pytest
 
 from elf_programs import program
 
@@ -52,3 +55,17 @@ def test_a_reader_that_goes_away_is_silent() -> None:
         err = running.stderr.read()
 
     assert (running.returncode, err) == (141, b"")
+
+
+@pytest.mark.parametrize("target", ["powerpc64le", "x86_64"])
+def test_ctrl_c_ends_a_program_that_computes(target: str) -> None:
+    """The engine is inside a block, and for x86 inside Unicorn, most of the time."""
+    called = Path(__file__).parents[2] / "benchmarks" / target / "called"
+    busy = [*COMMAND[:-1], str(called), "-p", "called", "--", "1000000000"]
+    with subprocess.Popen(busy, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=20)
+
+    assert (running.returncode, err) == (130, b"")

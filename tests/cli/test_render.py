@@ -146,8 +146,8 @@ def test_a_summary_in_json() -> None:
             "differences": [
                 {"what": "memory", "where": "0x1000", "probed": "00", "unprobed": "01"}
             ],
-            "trampoline_values": 2,
         },
+        "trampoline_values": 2,
         "warnings": {},
     }
 

@@ -91,7 +91,46 @@ def test_registers_exit_and_output_are_compared() -> None:
 
     found = {(each.what, each.where) for each in compare(first, second).differences}
 
-    assert found == {("register", "r5"), ("output", "fd 1"), ("exit_status", "")}
+    assert found == {("register", "r5"), ("output", "fd 1, byte 3"), ("exit_status", "")}
+
+
+def test_files_are_compared() -> None:
+    probed, unprobed = finish(Box(*WORDS)), finish(Box(*WORDS))
+    probed.files.update({"/same": b"x", "/other": b"abcX", "/only": b"y"})
+    unprobed.files.update({"/same": b"x", "/other": b"abcY"})
+
+    found = compare(probed, unprobed).differences
+
+    assert [(each.what, each.where) for each in found] == [
+        ("file", "/only, byte 0"),
+        ("file", "/other, byte 3"),
+    ]
+    assert (found[1].probed, found[1].unprobed) == ("'X'", "'Y'")
+
+
+def with_word(box: Box, vaddr: int, value: int) -> FinalState:
+    """Leave *value* at *vaddr*, as a program that has stored its return address."""
+    box.task.mm.write(vaddr, value.to_bytes(8, "little"))
+    state = finish(box)
+    object.__setattr__(state, "trampoline", Vaddr(0x7FFFE000))
+    object.__setattr__(state, "replaced", frozenset({Vaddr(TEXT + 4)}))
+    return state
+
+
+@pytest.mark.parametrize(
+    ("vaddr", "forgiven"),
+    [pytest.param(STACK - 64, True, id="stack"), pytest.param(DATA, False, id="data")],
+)
+def test_a_return_address_on_the_stack_is_forgiven_and_one_in_data_is_not(
+    vaddr: int, forgiven: bool
+) -> None:
+    """What a program keeps on purpose, it can tell the probed run by."""
+    probed = with_word(Box(*WORDS), vaddr, 0x7FFFE000)
+
+    compared = compare(probed, with_word(Box(*WORDS), vaddr, TEXT + 4))
+
+    assert (compared.equal, compared.trampoline_values) == (forgiven, int(forgiven))
+
 
 
 def test_the_trampolines_address_excuses_nothing_else() -> None:

@@ -22,7 +22,7 @@ from toy_arch import (
     ExitOnly,
 )
 from uprobes_sim.cpu import Stop
-from uprobes_sim.signals import Signal
+from uprobes_sim.signals import SigInfo, Signal
 from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
 from uprobes_sim.uprobes import HandlerResult, Uprobe, UprobeConsumer
@@ -254,3 +254,36 @@ def test_the_programs_stack_and_data_are_untouched() -> None:
 
     assert not any(box.task.mm.read(DATA, 0x1000))
     assert not any(box.task.mm.read(STACK - 0x1000, 0x1000))
+
+
+def test_a_signal_that_ends_the_task_does_not_wait_for_the_step() -> None:
+    """kernel/events/uprobes.c, uprobe_deny_signal: the copy is given up, ip is the probe's."""
+    box = Box((ADDI, 1, 1, 1), (SYS,))
+    probe(box, 0)
+    machine, task = box.machine, box.task
+    machine._enter_kernel(task, machine._execute(task), ExitOnly())
+    machine._exit_to_user_mode(task)
+    stepping = task.utask is not None and task.utask.active_uprobe is not None
+
+    task.pending.append(SigInfo(Signal.SIGTERM))
+    machine._exit_to_user_mode(task)
+
+    assert stepping
+    assert (task.killed_by, box.regs.ip, box.regs.r[1]) == (Signal.SIGTERM, TEXT, 0)
+
+
+def test_any_other_signal_waits_for_the_end_of_the_step() -> None:
+    box = Box((ADDI, 1, 1, 1), (SYS,))
+    probe(box, 0)
+    machine, task = box.machine, box.task
+    machine._enter_kernel(task, machine._execute(task), ExitOnly())
+    machine._exit_to_user_mode(task)
+
+    task.pending.append(SigInfo(Signal.SIGQUIT))
+    machine._exit_to_user_mode(task)
+    waiting = not task.dead
+    machine._enter_kernel(task, machine._execute(task), ExitOnly())
+    machine._exit_to_user_mode(task)
+
+    assert waiting
+    assert (task.killed_by, box.regs.ip, box.regs.r[1]) == (Signal.SIGQUIT, TEXT + 4, 1)

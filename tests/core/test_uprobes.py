@@ -44,6 +44,27 @@ def test_unregistering_gives_the_bytes_and_the_files_page_back() -> None:
     assert box.machine.uprobes.find_uprobe(box.inode, 4) is None
 
 
+def test_before_5_4_the_page_stays_private() -> None:
+    box = Box((NOP,), (SYS,), release=(4, 20))
+    mine = consumer()
+    uprobe = box.machine.uprobes.uprobe_register(box.inode, Offset(0), mine)
+
+    box.machine.uprobes.uprobe_unregister(uprobe, mine)
+
+    assert box.word(0) == box.code[:4]
+    assert box.task.mm.pgtable[TEXT >> 12].anon
+
+
+def test_a_consumer_cannot_leave_twice() -> None:
+    box = Box((NOP,), (SYS,))
+    mine = consumer()
+    uprobe = box.machine.uprobes.uprobe_register(box.inode, Offset(0), mine)
+    box.machine.uprobes.uprobe_unregister(uprobe, mine)
+
+    with pytest.raises(KernelError, match="ENOENT"):
+        box.machine.uprobes.uprobe_unregister(uprobe, mine)
+
+
 def test_a_mapping_made_later_gets_the_breakpoint() -> None:
     box = Box((NOP,), (SYS,))
     box.machine.uprobes.uprobe_register(box.inode, Offset(0), consumer())

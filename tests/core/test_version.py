@@ -1,7 +1,10 @@
 """core/uprobes_sim/version.py"""
 
+from pathlib import Path
+
 import pytest
 
+from uprobes_sim import version
 from uprobes_sim.errors import UnknownKernelError
 from uprobes_sim.version import BEHAVIOURS, RELEASES, Behaviour, Kernel, Release, parse_release
 
@@ -50,3 +53,11 @@ def test_every_row_changes_at_a_release_of_the_table() -> None:
 def test_the_releases_are_in_order_and_the_names_are_unique() -> None:
     assert list(RELEASES) == sorted(set(RELEASES))
     assert len({row.name for row in BEHAVIOURS}) == len(BEHAVIOURS)
+
+
+def test_every_row_is_asked_for() -> None:
+    """A behaviour that nobody asks for is one that no release has."""
+    package = Path(version.__file__).parent
+    sources = [path.read_text() for path in package.glob("*.py") if path.name != "version.py"]
+
+    assert [row.name for row in BEHAVIOURS if not any(f'"{row.name}"' in s for s in sources)] == []

@@ -24,8 +24,13 @@ from uprobes_sim_powerpc.decode import decoder
 
 TESTS = Path(__file__).parents[1]
 PER_ROW = 25
-DO_NOTHING: set[str] = set()
-ALL_MASKED: set[str] = set()
+DO_NOTHING = {
+    *("sync, lwsync, ptesync", "isync", "eieio"),
+    *("dcbt", "dcbtst", "dcbst", "dcbf", "icbi"),
+}
+"""Barriers, and hints to caches, as far as one thread can see."""
+MASKED = {"darn", "mftb", "vexptefp", "vrldmi"}
+"""Rows of which a mask takes all that they do."""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +116,7 @@ def test_the_judge_notices_any_instruction_that_does_nothing(judge: Judge) -> No
     verdict = judge.batch(ABIS[1], "idle", PER_ROW * len(rows))
 
     unnoticed = {row.name for row in rows} - {name for _, name in verdict.wrong}
-    assert unnoticed == DO_NOTHING | ALL_MASKED
+    assert unnoticed == DO_NOTHING | MASKED
 
 
 @pytest.mark.slow

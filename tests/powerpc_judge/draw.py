@@ -54,7 +54,7 @@ _BY_LENGTH: Final = frozenset({"lxvl", "lxvll", "stxvl", "stxvll"})
 _SPRS: Final = {32: (1, 8, 9, 256), 64: (1, 8, 9, 256, 815)}
 """XER, LR, CTR, VRSAVE and TAR."""
 _TIME: Final = (268, 269)
-_DISPLACEMENTS: Final = {"D": 0xFFFF, "DS": 0xFFFC, "DQ": 0xFFF0, "D34": 0x3FFFF_0000_FFFF}
+_D34: Final = 0x3FFFF_0000_FFFF
 _RESERVING: Final = {
     "stbcx.": 0x7C000068,
     "sthcx.": 0x7C0000E8,
@@ -209,43 +209,53 @@ class Drawer:
         case.vscr = rng.choice((0, 0x10000))
 
     def _address(self, case: Case) -> None:
-        """Let the effective address lie in scratch memory, in most cases."""
-        rng, row = self._rng, case.row
+        """Let the effective address lie in memory, in most cases, and a reservation be there."""
+        ea = self._effective_address(case.row)
+        if case.row.name in _SEVERAL:
+            self._several(case)
+        if case.row.name in _BY_LENGTH:
+            self._distinct(case)
+            length = self._rng.choice((0, 1, 5, 8, 15, 16, 17, 200))
+            case.set_gpr(case.get("RA"), ea)
+            case.set_gpr(case.get("RB"), length << 56 | self._rng.getrandbits(56))
+        elif "RB" in case.row.fields:
+            self._indexed(case, ea)
+        elif "D34" in case.row.fields:
+            self._prefixed(case, ea)
+        else:
+            displacement = next((case.get(f) for f in ("D", "DS", "DQ") if f in case.row.fields), 0)
+            case.set_gpr(case.get("RA"), ea - displacement)
+        if case.row.name in _RESERVING and self._rng.random() < 0.8:
+            used = {case.get("RA") | 1, case.get("RB") | 1}
+            free = next(n for n in (30, 28, 26) if n | 1 not in used)
+            case.before = _RESERVING[case.row.name] | case.word & 0x1FF800 | free << 21
+
+    def _effective_address(self, row: Insn) -> int:
+        rng = self._rng
         ea = SCRATCH + rng.randrange(32 if row.name in _SEVERAL else MEM_BYTES - 32)
         if rng.random() < 0.03 and not IN_PARTS.fullmatch(row.name):
             ea = SCRATCH + MEM_BYTES - rng.randrange(1, 33)  # what follows is not there
         if rng.random() < 0.5 or row.name.endswith(("arx", "cx.")):
             ea &= -16
-        if row.name in _SEVERAL:
-            self._several(case)
-        elif row.name in _BY_LENGTH:
-            length = rng.choice((0, 1, 5, 8, 15, 16, 17, 200))
+        return ea
+
+    def _indexed(self, case: Case, ea: int) -> None:
+        if case.get("RA") and case.row.name not in _SEVERAL:
             self._distinct(case)
-            case.set_gpr(case.get("RA"), ea)
-            case.set_gpr(case.get("RB"), length << 56 | rng.getrandbits(56))
-            return
-        a = case.get("RA")
-        displacement = next((name for name in _DISPLACEMENTS if name in row.fields), None)
-        if displacement == "D34" and case.get("R"):
-            case.word &= ~_DISPLACEMENTS["D34"]
-            offset = ea - case.cia
-            case.word |= (offset >> 16 & 0x3FFFF) << 32 | offset & 0xFFFF
-        elif displacement:
-            case.set_gpr(a, ea - case.get(displacement))
-        elif "RB" in row.fields:
-            if a and row.name not in _SEVERAL:
-                self._distinct(case)
-            a, b = case.get("RA"), case.get("RB")
-            if a:
-                case.set_gpr(a, ea - case.gpr[b])
-            else:
-                case.set_gpr(b, ea)
+        a, b = case.get("RA"), case.get("RB")
+        if a:
+            case.set_gpr(a, ea - case.gpr[b])
         else:
-            case.set_gpr(a, ea)
-        if row.name in _RESERVING and rng.random() < 0.8:
-            used = {case.get("RA") | 1, case.get("RB") | 1}
-            free = next(n for n in (30, 28, 26) if n | 1 not in used)
-            case.before = _RESERVING[row.name] | case.word & 0x1FF800 | free << 21
+            case.set_gpr(b, ea)
+
+    def _prefixed(self, case: Case, ea: int) -> None:
+        a = case.get("RA")
+        if a:
+            case.set_gpr(a, ea - case.get("D34"))
+            return
+        offset = ea - case.cia if case.get("R") else ea
+        case.word &= ~_D34
+        case.word |= (offset >> 16 & 0x3FFFF) << 32 | offset & 0xFFFF
 
     def _distinct(self, case: Case) -> None:
         """Let RA and RB be two registers, and none of them r0."""

@@ -25,6 +25,8 @@ M64: Final = (1 << 64) - 1
 FX, OX, UX, ZX, XX = 1 << 31, 1 << 28, 1 << 27, 1 << 26, 1 << 25
 FR, FI, FPRF, FPRF_C = 1 << 18, 1 << 17, 0x1F000, 0x10000
 VXSNAN, VXIMZ, NI = 1 << 24, 1 << 20, 4
+EXPONENTS: Final = 0xFF800000FF800000
+"""Signs and exponents of two singles."""
 ENABLES: Final = 0xF8
 """VE, OE, UE, ZE and XE of the FPSCR."""
 
@@ -109,6 +111,24 @@ def _snan_with_imz(outcome: list[Any], row: Insn, word: int) -> None:
         outcome[FPSCR] &= ~VXSNAN
 
 
+def _target(high: int, low: int) -> Callable[[list[Any], Insn, int], None]:
+    """Keep *high* and *low* of the halves of the target VSR."""
+
+    def blank(outcome: list[Any], row: Insn, word: int) -> None:
+        for number in _VSR_TARGET(row, word):
+            at = VSR + 2 * VSRS.index(number)
+            outcome[at] &= high
+            outcome[at + 1] &= low
+
+    return blank
+
+
+def _half_of_zero(outcome: list[Any], row: Insn, word: int) -> None:
+    if outcome[FPSCR] & ZX:
+        outcome[FPSCR] &= ~FPRF
+        _target(0, 0)(outcome, row, word)
+
+
 def _high_fpscr_if_stopped(outcome: list[Any], row: Insn, word: int) -> None:
     if outcome[SIGNAL] or row.branches:
         outcome[FPSCR] &= 0xFFFFFFFF
@@ -127,18 +147,6 @@ def _memory(outcome: list[Any], row: Insn, word: int) -> None:
     outcome[MEM] = b""
 
 
-def _target(high: int, low: int) -> Callable[[list[Any], Insn, int], None]:
-    """Keep *high* and *low* of the halves of the target VSR."""
-
-    def blank(outcome: list[Any], row: Insn, word: int) -> None:
-        for number in _VSR_TARGET(row, word):
-            at = VSR + 2 * VSRS.index(number)
-            outcome[at] &= high
-            outcome[at + 1] &= low
-
-    return blank
-
-
 def _pair(outcome: list[Any], row: Insn, word: int) -> None:
     first = operands(row, word)["FRT"]
     for number in (first, first + 1):
@@ -150,25 +158,33 @@ def _gpr(outcome: list[Any], row: Insn, word: int) -> None:
 
 
 _ESTIMATES: Final = r"f(re|rsqrte)s?\[\.\]|x[sv](re|rsqrte)[sd]p|v(re|rsqrte|expte|loge)fp"
-_SCALAR: Final = r"f.*|xs.*|p?lf.*|p?lxs.*|mtvsr(d|wa|wz)"
+_TO_SCALAR: Final = r"lxs\w+x|mtvsr(d|wa|wz)"
 _TO_INTEGER: Final = r"fcti.*|xscvdp[su]x[wd]s|xscvqp[su][wd]z"
 
 MASKS: Final = (
     Mask("f.*|xs.*|xv.*|mt?ffs.*", Why.QEMU, "it never sets FR", part="FPSCR.FR", blank=_fpscr(FR)),
     Mask(
-        _ESTIMATES, Why.UNDEFINED, "an estimate may be any near one",
+        "xvrsqrtesp|vrsqrtefp", Why.UNDEFINED, "the last bits of an estimate",
+        part="target, fractions", blank=_target(EXPONENTS, EXPONENTS),
+    ),
+    Mask(
+        "vexptefp", Why.QEMU, "its power of two is far off for large operands",
         part="target", blank=_target(0, 0),
     ),
     Mask(
-        _ESTIMATES, Why.UNDEFINED, "how an estimate was rounded",
-        part="FPSCR.FX, XX, UX, OX, FI, FPRF", blank=_fpscr(FX | XX | UX | OX | FI | FPRF),
+        r"fres?\[\.\]", Why.QEMU, "it takes one half for the reciprocal of zero",
+        part="target and FPSCR.FPRF after a division by zero", blank=_half_of_zero,
+    ),
+    Mask(
+        _ESTIMATES, Why.UNDEFINED, "whether an estimate is inexact",
+        part="FPSCR.FX, XX, FI", blank=_fpscr(FX | XX | FI),
     ),
     Mask(
         "x[sv]r(e|sqrte)[sd]p", Why.QEMU, "it does not set ZX",
         part="FPSCR.ZX", blank=_fpscr(ZX | FX),
     ),
     Mask(
-        _SCALAR, Why.UNDEFINED, "doubleword 1 before ISA 3.1, which clears it",
+        _TO_SCALAR, Why.UNDEFINED, "doubleword 1 before ISA 3.1, which clears it",
         part="target, doubleword 1", blank=_target(M64, 0),
     ),
     Mask(
@@ -188,7 +204,7 @@ MASKS: Final = (
         part="FPSCR.C", blank=_fpscr(FPRF_C),
     ),
     Mask(
-        r"xv(mul|div|n?madd|n?msub|add|sub|cv).*", Why.QEMU,
+        r"xv(mul|div|n?madd|n?msub|add|sub|cv|re).*", Why.QEMU,
         "it loses UX of one element when another one overflows",
         part="FPSCR.UX", blank=_fpscr(UX),
     ),

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FunctionType
-from typing import Final
+from typing import Final, cast
 
 from uprobes_sim_powerpc import decode, isa
 from uprobes_sim_powerpc.isa.define import TABLE, Form, Insn, InsnType, narrowed
@@ -89,7 +89,8 @@ def pytest_configure() -> None:
 
 def idle(row: Insn) -> Insn:
     """Let *row* do nothing at all."""
-    return replace(row, meaning=_stay if row.branches else _nothing, inline=False)
+    meaning = cast("FunctionType", _stay if row.branches else _nothing)
+    return replace(row, meaning=meaning, inline=False)
 
 
 def _nothing(s: PtRegs, *fields: object) -> None:

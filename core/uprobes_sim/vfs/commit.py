@@ -1,7 +1,7 @@
 """Doing to the host what a program has done to its files (`--write`)."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.vfs import filemap
@@ -18,6 +18,29 @@ def commit_directory(directory: Directory) -> None:
         _delete(_below(directory.path, name), node)
     for name, node in sorted(directory.entries.items()):
         _write(_below(directory.path, name), node)
+
+
+def changes(directory: Directory) -> Iterator[tuple[str, bytes]]:
+    """List what the program has made of the files in and below *directory*: path and state.
+
+    The state of a file is its kind, permissions and contents; of one that is gone, nothing.
+    """
+    for name in sorted(directory.gone.keys() - directory.entries.keys()):
+        yield _below(directory.path, name), b""
+    for name, node in sorted(directory.entries.items()):
+        path = _below(directory.path, name)
+        kind = oct(node.attr.mode).encode()
+        match node:
+            case Directory(special=False):
+                if node.host is None:
+                    yield path, kind
+                yield from changes(node)
+            case Regular(changed=True):
+                yield path, kind + b" " + filemap.read(node.inode, 0, node.size)
+            case Symlink(changed=True):
+                yield path, kind + b" " + os.fsencode(node.target)
+            case Regular() if node.attr.changed:
+                yield path, kind
 
 
 def _below(path: str, name: str) -> str:

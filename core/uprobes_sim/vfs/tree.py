@@ -12,7 +12,7 @@ from uprobes_sim.clock import Clock
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.page_cache import Inode
-from uprobes_sim.vfs.commit import commit_directory
+from uprobes_sim.vfs.commit import changes, commit_directory
 from uprobes_sim.vfs.file import (
     O_ACCMODE,
     O_CREAT,
@@ -103,10 +103,20 @@ class Vfs:
         node = self.walk(self.root, path).node
         return node if isinstance(node, Directory) else self.root
 
-    def new_inode(self, name: str, data: bytes) -> Inode:
-        """Make the page cache of a file that is in no directory: the program itself."""
+    def program_inode(self, path: Path, data: bytes) -> Inode:
+        """Give the page cache of the program, the same that its own `open` would find.
+
+        *data*: what was loaded, for a file that the program cannot see.
+        """
+        node = self.walk(self._start, str(path)).node
+        if isinstance(node, Regular):
+            return node.inode
         self._last_ino += 1
-        return Inode(self._last_ino, name, data)
+        return Inode(self._last_ino, str(path), data)
+
+    def changes(self) -> dict[str, bytes]:
+        """List what the program has done to files: path and new state, empty if it is gone."""
+        return dict(changes(self.root))
 
     def new_files(self) -> FilesStruct:
         """Make the table of a process that starts: standard input, output and error."""
