@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -17,6 +18,7 @@ from uprobes_sim.events import (
     Summary,
     UnknownSyscall,
 )
+from uprobes_sim_cli.streams import STDOUT, writing
 
 Json = dict[str, object]
 
@@ -25,6 +27,9 @@ _DIGITS: Final = {"fpr": 16, "vr": 32, "vsr": 32}
 
 _UNBROKEN: Final = 10_000
 """Width of a table that a program reads."""
+
+_NO_UNICODE: Final = re.compile("[\ud800-\udfff]")
+"""Of a file's name, say, that is not UTF-8."""
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -125,8 +130,8 @@ def _compared(compared: Compared) -> Json:
 
 
 def json_line(value: Json) -> str:
-    """Write one object in one line; what is not ASCII stays as it is."""
-    return _encode(value)
+    """Write one object in one line; what is not ASCII stays, what is no Unicode becomes U+FFFD."""
+    return _NO_UNICODE.sub("\ufffd", _encode(value))
 
 
 def trace_line(event: Hit | Return) -> str:
@@ -161,7 +166,12 @@ def summary_lines(event: Summary) -> Iterator[str]:
     """Tell in words how a run ended."""
     if event.hits:
         yield "hits: " + ", ".join(f"{probe} {count}" for probe, count in event.hits.items())
-    ended = f"exit status {event.exit_status}" if event.signal is None else event.signal.name
+    if event.signal is not None:
+        ended = event.signal.name
+    elif event.exit_status is None:
+        ended = "stopped, still running"
+    else:
+        ended = f"exit status {event.exit_status}"
     yield f"{ended} after {event.insns} instructions"
     if event.compared is not None:
         yield from _comparison_lines(event.compared)
@@ -196,7 +206,12 @@ def lesson_line(event: Hit | Return) -> str:
 def print_objects(objects: Sequence[Json], *, array: bool) -> None:
     """Print *objects* as one array, or one a line."""
     lines = [json_line(each) for each in objects]
-    print("[\n" + ",\n".join(lines) + "\n]" if array else "\n".join(lines))
+    if array:
+        text = "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
+    else:
+        text = "".join(f"{line}\n" for line in lines)
+    with writing(STDOUT):
+        sys.stdout.buffer.write(text.encode())
 
 
 def print_table(objects: Sequence[Json]) -> None:
@@ -209,7 +224,8 @@ def print_table(objects: Sequence[Json]) -> None:
     for each in objects:
         table.add_row(*(_cell(each[column]) for column in columns))
     width = None if sys.stdout.isatty() else _UNBROKEN
-    Console(highlight=False, width=width).print(table)
+    with writing(STDOUT):
+        Console(highlight=False, width=width).print(table)
 
 
 def _cell(value: object) -> str:

@@ -50,6 +50,13 @@ class FinalState:
             files=files or {},
         )
 
+    @property
+    def end(self) -> str:
+        """How it ended, in words."""
+        if self.signal is not None:
+            return self.signal.name
+        return "still running" if self.exit_status is None else str(self.exit_status)
+
     def stands_for(self, value: int, unprobed: int) -> bool:
         """Tell whether *value* is the trampoline's address in place of a return address."""
         return value == self.trampoline and unprobed in self.replaced
@@ -73,8 +80,7 @@ class FinalState:
 def compare(probed: FinalState, unprobed: FinalState) -> Compared:
     """Compare everything but the probes' own page, with the probes removed again."""
     found = _Findings(probed)
-    found.values("exit_status", "", probed.exit_status, unprobed.exit_status)
-    found.values("signal", "", probed.signal, unprobed.signal)
+    found.values("exit_status", "", probed.end, unprobed.end)
     for fd in sorted(probed.output.keys() | unprobed.output.keys()):
         found.content("output", f"fd {fd}", probed.output.get(fd), unprobed.output.get(fd))
     for path in sorted(probed.files.keys() | unprobed.files.keys()):

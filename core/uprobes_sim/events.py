@@ -12,7 +12,7 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.signals import Signal
 from uprobes_sim.units import Vaddr
 
-What = Literal["output", "exit_status", "signal", "register", "memory", "mapping", "file"]
+What = Literal["output", "exit_status", "register", "memory", "mapping", "file"]
 How = Literal["emulate", "xol"]
 
 

@@ -35,6 +35,7 @@ class Machine:
         self.config = config
         self.sched = Scheduler()
         self.uprobes = Uprobes(linked, config, self.sched)
+        self._entries = 0
         self.cpu: Cpu = self.hook.arch_cpu(abi=self.info.abi, config=config)
 
     def new_mm(self) -> Mm:
@@ -49,13 +50,19 @@ class Machine:
         self.uprobes.attach(mm)
         return mm
 
-    def run(self, task: Task, syscalls: Dispatcher) -> None:
-        """Run *task* until it has ended.
+    @property
+    def work(self) -> int:
+        """What was done so far: instructions executed, and entries into the kernel."""
+        return self.cpu.insns + self._entries
+
+    def run(self, task: Task, syscalls: Dispatcher, until: int | None = None) -> None:
+        """Run *task* until it has ended, or until `work` has reached *until*.
 
         Raises:
             EngineError: the engine cannot go on.
         """
-        while not task.dead:
+        while not task.dead and (until is None or self.work < until):
+            self._entries += 1
             self._enter_kernel(task, self._execute(task), syscalls)
             self._exit_to_user_mode(task)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Final, Literal
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.binfmt_elf import exec_program
@@ -46,6 +46,12 @@ from uprobes_sim.vfs import Stdin, Vfs
 
 PID = 1000
 """Every run is this process, so that two runs print the same."""
+
+_SLICE: Final = 1_000_000
+"""Work that the probed run may do before the unprobed one has its turn."""
+
+_PATIENCE: Final = 16
+"""How many times as much one of two runs may do as the other before it is stopped."""
 
 ENVIRONMENT = ("PATH=/usr/bin:/bin", "HOME=/", "LANG=C.UTF-8")
 
@@ -98,15 +104,35 @@ def run(
     ours = _Run(elf, args, linked, config, source, emit, keep_regs=options.regs)
     if not ours.register(probed):
         return 1
-    state = ours.finish()
     compared = None
     if options.compare:
         theirs = _Run(elf, args, linked, config, source, _nobody, keep_regs=False)
+        _run_side_by_side(ours, theirs)
+        state = ours.finish()
         compared = compare(state, theirs.finish())
+    else:
+        ours.go_on(None)
+        state = ours.finish()
     ours.summarise(state, compared)
     if options.write:
         ours.vfs.commit()
     return 0 if compared is None or compared.equal else 1
+
+
+def _run_side_by_side(ours: "_Run", theirs: "_Run") -> None:
+    """Run both in turn, so that each is seen at once and neither can outlive the other for long.
+
+    A probe may send a program round for ever; it is stopped when it has done many times what
+    the other has done in all.
+    """
+    until = _SLICE
+    while not (ours.task.dead and theirs.task.dead):
+        done = [run.machine.work for run in (ours, theirs) if run.task.dead]
+        if done and until > _PATIENCE * done[0] + _SLICE:
+            return
+        ours.go_on(until)
+        theirs.go_on(until)
+        until *= 2
 
 
 def demonstration(arch: str, options: Options, *, emit: Emit) -> int:
@@ -223,6 +249,7 @@ class _Run:
     machine: Machine = field(init=False)
     vfs: Vfs = field(init=False)
     task: Task = field(init=False)
+    _syscalls: Syscalls = field(init=False)
     _inode: Inode = field(init=False)
     _hits: dict[str, int] = field(init=False, default_factory=dict)
     _warnings: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
@@ -260,6 +287,7 @@ class _Run:
         )
         self.task = Task(PID, self.elf.comm, mm, started.regs, self.config)
         self.task.files = self.vfs.new_files()
+        self._syscalls = Syscalls(self.linked, self.config, self.vfs, on_unknown=self._on_unknown)
 
     # --- probes -----------------------------------------------------------
 
@@ -354,10 +382,12 @@ class _Run:
 
     # --- the end ----------------------------------------------------------
 
+    def go_on(self, until: int | None) -> None:
+        """Run until the program has ended, or the machine's `work` has reached *until*."""
+        self.machine.run(self.task, self._syscalls, until)
+
     def finish(self) -> FinalState:
-        """Run to the end, take the final state, and remove the probes."""
-        syscalls = Syscalls(self.linked, self.config, self.vfs, on_unknown=self._on_unknown)
-        self.machine.run(self.task, syscalls)
+        """Take the final state, and remove the probes."""
         output = {fd: bytes(data) for fd, data in self._output.items()}
         state = FinalState.of(self.task, output, self.vfs.changes())
         for uprobe, consumer in self._registered:

@@ -98,7 +98,10 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_parse_insn(self, text: str, abi: Abi) -> bytes:
-        return bytes.fromhex(text)
+        try:
+            return bytes.fromhex(text)
+        except ValueError:
+            raise ValueError("bytes are pairs of hexadecimal digits, such as 48 89 e5") from None
 
     @hookimpl(trylast=True)
     def arch_format_insn(self, insn: bytes, abi: Abi) -> str:

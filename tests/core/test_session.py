@@ -145,3 +145,17 @@ def test_a_demonstration_shows_both_ways_and_a_return(arch: str, bits: int) -> N
     assert {hit.how for hit in hits} == {"emulate", "xol"}
     assert len({hit.text for hit in hits}) >= 5
     assert any(isinstance(event, Return) for event in events)
+
+
+def test_a_probe_that_sends_the_program_round_for_ever_is_a_difference() -> None:
+    """On 6.1 the emulated `addi r27,r27,1` of a loop counter is lost (powerpc.lost_nonvolatile)."""
+    events = events_of(
+        program("powerpc64le", "add3"), "0x1011510", options=Options(kernel="6.1"), status=1
+    )
+
+    end = summary(events)
+    assert (end.exit_status, end.signal) == (None, None)
+    assert end.compared is not None
+    assert ("exit_status", "still running", "0") in [
+        (each.what, each.probed, each.unprobed) for each in end.compared.differences
+    ]

@@ -131,11 +131,15 @@ def test_only_commit_reaches_the_host(
     change: Callable[[KernelBox], None],
     result: dict[str, bytes | None],
 ) -> None:
-    before = snapshot(tmp_path)
+    before, untouched = snapshot(tmp_path), box.vfs.changes()
 
     change(box)
 
     assert snapshot(tmp_path) == before
+    assert untouched == {}
+    changed = [Path(path) for path in box.vfs.changes()]
+    for name in result.keys() - {"link"}:
+        assert any((tmp_path / name).is_relative_to(path) for path in changed), name
     box.vfs.commit()
     after = snapshot(tmp_path)
     assert after != before
