@@ -8,6 +8,7 @@ from typing import Final
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format
+from uprobes_sim_cli.streams import STDOUT, writing
 
 STANDARD_INPUT: Final = "-"
 
@@ -77,9 +78,13 @@ class _Printer:
                 self._before = ",\n"
             else:
                 text += "\n"
-        sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
-        sys.stdout.buffer.flush()
+        self._print(text)
 
     def close(self) -> None:
         if self._format is Format.JSON:
-            print("[]" if self._before == "[\n" else "\n]")
+            self._print("[]\n" if self._before == "[\n" else "\n]\n")
+
+    def _print(self, text: str) -> None:
+        with writing(STDOUT):
+            sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
+            sys.stdout.buffer.flush()

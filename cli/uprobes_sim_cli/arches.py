@@ -7,8 +7,10 @@ from uprobes_sim import linker
 from uprobes_sim.arch import Abi, ArchInfo
 from uprobes_sim.errors import LinkError, PluginError
 from uprobes_sim.hookspecs import PROJECT, WeakHooks
+from uprobes_sim.version import parse_release
 from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format, Settings
+from uprobes_sim_cli.options import session_options
 
 _WEAK: Final = tuple(name for name in vars(WeakHooks) if not name.startswith("_"))
 _MARK: Final = f"{PROJECT}_impl"
@@ -30,8 +32,16 @@ class Backend:
 
 
 def arches(settings: Settings) -> int:
-    """List the installed backends; answers 1 when one of them is broken."""
-    found = [describe(name) for name in linker.installed()]
+    """List the installed backends, or the one that is named; answers 1 when one is broken.
+
+    Raises:
+        UprobesSimError: no such backend, no such kernel.
+    """
+    release = session_options(settings).kernel
+    if release is not None:
+        parse_release(release)
+    names = linker.installed() if settings.arch is None else (settings.arch,)
+    found = [describe(name) for name in names]
     objects = [asdict(each) for each in found]
     if settings.format is Format.TEXT:
         render.print_table(objects)

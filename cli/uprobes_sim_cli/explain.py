@@ -1,5 +1,6 @@
 """`uprobes-sim explain`."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ def explain(settings: Settings, operands: Sequence[str]) -> int:
     """Explain instructions, or probes in a file; answers 1 when one is refused."""
     first, *rest = operands
     options = session_options(settings)
-    if first != STANDARD_INPUT and Path(first).exists():
+    if first != STANDARD_INPUT and os.path.exists(first):  # Path raises where it is too long
         if not rest:
             raise UprobesSimError(f"{first}: name a probe in it, such as main or 0x10000")
         program = load(Path(first))
@@ -31,6 +32,8 @@ def explain(settings: Settings, operands: Sequence[str]) -> int:
             rest,
             lambda probe: _answer(explainer, explainer.explain(explainer.probed(program, probe))),
         )
+    if os.sep in first:
+        raise UprobesSimError(f"{first}: no such file")
     explainer = Explainer(link_bare(options), options)
     return answer_all(
         settings.format,
@@ -97,13 +100,17 @@ def as_text(explainer: Explainer, found: Explanation) -> Iterator[str]:
         yield f"  place     {spot.vaddr:#x}{name}, offset {spot.offset:#x} of {spot.program.path}"
     if found.fields:
         yield "  fields    " + " ".join(f"{name}={value}" for name, value in found.fields.items())
-    answer = _HOW[verdict.verdict]
-    if verdict.errno is not None:
-        answer += f" with {verdict.errno.name} ({verdict.errno.value})"
-    yield f"  verdict   {answer} by Linux {explainer.config.kernel} on {explainer.config.cpu}"
+    value = "" if verdict.errno is None else f" ({verdict.errno.value})"
+    machine = f"Linux {explainer.config.kernel} on {explainer.config.cpu}"
+    yield f"  verdict   {_outcome(verdict)}{value} by {machine}"
     yield f"  reason    {verdict.reason} [{verdict.rule}]"
     for warning in verdict.warnings:
         yield f"  {warning.severity:<9} {warning.reason} [{warning.rule}]"
     yield "  kernels   " + ", ".join(
-        f"{_HOW[each.verdict]} since {release}" for release, each in runs(found.by_kernel)
+        f"{_outcome(each)} since {release}" for release, each in runs(found.by_kernel)
     )
+
+
+def _outcome(verdict: Verdict) -> str:
+    errno = "" if verdict.errno is None else f" with {verdict.errno.name}"
+    return _HOW[verdict.verdict] + errno

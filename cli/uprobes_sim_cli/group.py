@@ -56,8 +56,11 @@ def _status(exc: Exception) -> int:
         complain(_usage(exc, exc.format_message()))
         return 2
     errors = sys.modules.get("uprobes_sim.errors")
-    if errors is None:  # nobody can have raised ours
-        raise exc
+    if errors is None:  # so there was only help to write, and nobody can have raised ours
+        if not isinstance(exc, OSError):
+            raise exc
+        complain(f"cannot write {STDOUT}: {exc.strerror}")
+        return 2
     if isinstance(exc, errors.UprobesSimError):
         complain(str(exc))
         return 1 if isinstance(exc, errors.KernelError) else 2
@@ -74,7 +77,7 @@ def _usage(exc: Exception, message: str) -> str:
     """Say what was typed wrong in the words of typer, and where to read what is right."""
     ctx = getattr(exc, "ctx", None)
     command = NAME if ctx is None else ctx.command_path
-    what = message.removeprefix("Invalid value: ").rstrip(".")
+    what = message.replace("Value error, ", "").removeprefix("Invalid value: ").rstrip(".")
     return f"{what[:1].lower()}{what[1:]}; see {command} --help"
 
 

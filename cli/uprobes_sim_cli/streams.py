@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TextIO
 
 import typer
 
@@ -24,14 +24,15 @@ class Sink:
     def open(self) -> BinaryIO:
         """Open the file, and empty it, unless that was done."""
         if self.stream is None:
-            with writing(self.name):
-                self.stream = open(self.name, "wb")
+            self.stream = _create(self.name)
         return self.stream
 
     def write(self, data: bytes) -> None:
         """Take *data*, perhaps into a buffer."""
-        with writing(self.name):
+        try:  # not `writing`, which takes longer than the writing itself
             self.open().write(data)
+        except OSError as exc:
+            raise _failure(self.name, exc) from None
 
     def flush(self) -> None:
         """Bring all that was written to where it goes."""
@@ -53,6 +54,11 @@ class Sink:
                 self.stream.flush()
 
 
+def _create(name: str) -> BinaryIO:
+    with writing(name):
+        return open(name, "wb")
+
+
 @contextmanager
 def writing(name: str) -> Iterator[None]:
     """Say what became of the bytes for *name*; a reader who has gone is no failure.
@@ -62,20 +68,28 @@ def writing(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:
-        raise
     except OSError as exc:
-        from uprobes_sim.errors import UprobesSimError  # `--help` does not pay for it
+        raise _failure(name, exc) from None
 
-        raise UprobesSimError(f"cannot write {name}: {exc.strerror}") from None
+
+def _failure(name: str, exc: OSError) -> Exception:
+    if isinstance(exc, BrokenPipeError):
+        return exc
+    from uprobes_sim.errors import UprobesSimError  # `--help` does not pay for it
+
+    return UprobesSimError(f"cannot write {name}: {exc.strerror}")
 
 
 def open_closed() -> None:
     """Let whatever goes to a standard stream that is closed vanish."""
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = _nowhere()
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")
+        sys.stderr = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w")
 
 
 def drop_unwritable() -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Protocol
 
 import typer
@@ -73,12 +73,14 @@ class TextWriter:
         self._out, self._err = Lines(_stdout()), Lines(_stderr())
         shared = {id(sys.stdout.buffer): self._out, id(sys.stderr.buffer): self._err}
         self._trace = shared.get(id(sink.stream)) or Lines(sink)
+        self._sink = sink
         self._format_hit = format_hit
         self._intro = intro
         self._colours = _wants_colours(sink)
 
     def show(self, event: Event) -> None:
         """Write *event*."""
+        self._sink.open()
         if self._intro:
             self._trace.line(self._intro)
             self._intro = ""
@@ -160,12 +162,12 @@ def open_writer(
         writer: Writer = TextWriter(sink, format_hit, intro)
     else:
         writer = JsonWriter(sink, array=format_ is Format.JSON, pass_output=trace is not None)
-    try:
-        yield writer
-        if sink.stream is not None:
-            writer.close()
-    finally:
-        sink.close()
+    with closing(sink):
+        try:
+            yield writer
+        finally:
+            if sink.stream is not None:
+                writer.close()
 
 
 def _sink(trace: str | None) -> Sink:

@@ -132,4 +132,29 @@ def test_an_option_that_does_not_fit(option: str, value: str) -> None:
 
 
 def test_a_trace_file_that_cannot_be_written(tmp_path: Path) -> None:
-    assert "cannot be written" in refusal(str(ADD3), "--trace", str(tmp_path), status=2)
+    line = refusal(str(ADD3), "--trace", str(tmp_path), status=2)
+
+    assert line == f"uprobes-sim: cannot write {tmp_path}: Is a directory"
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "jsonl"])
+def test_a_mistake_leaves_the_old_trace_as_it_is(format_: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text("kept")
+
+    CliRunner().invoke(
+        app, ["run", str(ADD3), "-p", "ad3", "--trace", str(trace), "--format", format_]
+    )
+
+    assert trace.read_text() == "kept"
+
+
+def test_the_trace_is_not_written_over_the_program(tmp_path: Path) -> None:
+    path, link = tmp_path / "prog", tmp_path / "link"
+    path.write_bytes(ADD3.read_bytes())
+    link.hardlink_to(path)
+
+    line = refusal(str(path), "--trace", str(link), status=2)
+
+    assert "--trace would write over the program" in line
+    assert path.read_bytes() == ADD3.read_bytes()

@@ -89,3 +89,10 @@ def test_an_unknown_id_is_one_line() -> None:
 
     assert (done.exit_code, done.stdout) == (2, "")
     assert "did you mean powerpc.lost_bctar?" in done.stderr
+
+
+@pytest.mark.parametrize(("format_", "text"), [("json", "[]\n"), ("jsonl", "")])
+def test_no_errata_are_no_objects(format_: str, text: str) -> None:
+    done = invoke("errata", "--arch", "powerpc", "--kernel", "3.5", "--format", format_)
+
+    assert (done.exit_code, done.stdout) == (0, text)

@@ -1,6 +1,8 @@
 """cli/uprobes_sim_cli/explain.py and answers.py"""
 
 import json
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,7 +103,8 @@ def test_text_tells_all() -> None:
         "  verdict   refused with ENOTSUPP (524) by Linux 5.19 on power10",
         "  reason    no trace interrupt follows the instruction, so it cannot be single-stepped "
         "[powerpc.single_step]",
-        "  kernels   refused since 3.5, emulated since 3.7, refused since 5.19",
+        "  kernels   refused with ENOSYS since 3.5, emulated since 3.7, "
+        "refused with ENOTSUPP since 5.19",
     ]
 
 
@@ -133,6 +136,10 @@ def test_bits_choose_the_mode() -> None:
         pytest.param(["explain", "60000000"], "name the backend: --arch", id="no backend"),
         pytest.param(["--arch", "powerpc", "explain", "zz"], "'zz' is no powerpc", id="no insn"),
         pytest.param(["explain", ADD3], "name a probe in it", id="no probe"),
+        pytest.param(["--arch", "x86", "explain", "90" * 200], "copies 16", id="too long"),
+        pytest.param(["--arch", "x86", "explain", ""], "'' is no x86 instruction", id="empty"),
+        pytest.param(["--arch", "x86", "explain", "9"], "hexadecimal digits", id="half a byte"),
+        pytest.param(["explain", "/nosuch", "main"], "/nosuch: no such file", id="no file"),
         pytest.param(["explain", ADD3, "nowhere"], "no symbol nowhere", id="no symbol"),
         pytest.param(["--arch", "x86", "explain", ADD3, "main"], "does not run", id="other arch"),
     ],
@@ -143,3 +150,25 @@ def test_bad_input_is_one_line(args: list[str], reason: str) -> None:
     assert (done.exit_code, done.stdout) == (2, "")
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
+    assert "fromhex" not in done.stderr
+
+
+def test_runs_of_one_verdict_differ_in_errno() -> None:
+    text = invoke("explain", ADD3, "add3+2").stdout
+
+    (kernels,) = [line for line in text.splitlines() if line.startswith("  kernels")]
+    runs = [run.strip() for run in kernels.removeprefix("  kernels").split(",")]
+    answers = [run.partition(" since ")[0] for run in runs]
+    assert len(answers) > 1
+    assert all(one != other for one, other in pairwise(answers))
+
+
+@pytest.mark.parametrize("format_", ["json", "jsonl"])
+def test_a_file_name_that_is_not_utf_8_is_still_json(format_: str, tmp_path: Path) -> None:
+    path = tmp_path / "\udcffp"
+    path.write_bytes(Path(ADD3).read_bytes())
+
+    done = invoke("explain", str(path), "add3", "--format", format_)
+
+    (answer,) = json.loads(done.stdout_bytes) if format_ == "json" else [json.loads(done.stdout)]
+    assert answer["path"] == str(tmp_path / "\ufffdp")

@@ -150,3 +150,14 @@ def test_a_kernel_that_runs_here_and_is_not_modelled(
 
 def test_colours_are_for_terminals() -> None:
     assert "\x1b" not in invoke("run", ADD3, "-p", "add3").stdout
+
+
+@pytest.mark.parametrize("format_", ["json", "jsonl"])
+def test_a_file_name_that_is_not_utf_8_is_still_json(format_: str, tmp_path: Path) -> None:
+    path = tmp_path / "\udcffp"
+    path.write_bytes(Path(ADD3).read_bytes())
+
+    done = invoke("run", str(path), "-p", "add3", "--format", format_)
+
+    assert done.exit_code == 0
+    assert '"comm": "\ufffdp"' in done.stdout_bytes.decode()

@@ -7,6 +7,7 @@ import pytest
 from uprobes_sim.events import Hit
 from uprobes_sim.units import Vaddr
 from uprobes_sim_cli import render
+from uprobes_sim_cli.streams import Sink
 from uprobes_sim_cli.writers import JsonWriter, TextWriter
 
 HIT = Hit(1, "add3", 1000, 1000, "prog", Vaddr(0x10000), "emulate", "nop", None)
@@ -20,7 +21,7 @@ class Terminal(BytesIO):
 
 
 def shown(stream: BytesIO) -> bytes:
-    TextWriter(stream, render.trace_line, intro="").show(HIT)
+    TextWriter(Sink("it", stream), render.trace_line, intro="").show(HIT)
     return stream.getvalue()
 
 
@@ -46,6 +47,6 @@ def test_a_pipe_gets_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_json_of_nothing_is_valid(array: bool, text: bytes) -> None:
     stream = BytesIO()
 
-    JsonWriter(stream, array=array, pass_output=False).close()
+    JsonWriter(Sink("it", stream), array=array, pass_output=False).close()
 
     assert stream.getvalue() == text

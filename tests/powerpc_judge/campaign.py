@@ -37,7 +37,7 @@ class Campaign:
         while self.cases < cases:
             abi, start = self._turn()
             size = min(BATCH, cases - self.cases)
-            self.verdict.add(judge.batch(abi, f"{self.seed} {self.batches}", size, start))
+            self.verdict.add(judge.batch(abi, f"{self.seed} {self.batches}", size, start=start))
             self.batches += 1
             yield
 

@@ -15,6 +15,7 @@ from powerpc_judge.record import (
     MEM_BYTES,
     SCRATCH,
     SLOT_BYTES,
+    VSRS,
     Record,
     address,
 )
@@ -156,7 +157,8 @@ class Drawer:
 
     def _case(self, row: Insn, cia: int) -> Case:
         rng, mask = self._rng, self._mask
-        word = row.form.value | rng.getrandbits(64) & field_bits(row)
+        fields = field_bits(row)
+        word = row.form.value & ~fields | rng.getrandbits(64) & fields
         numbers = [n & mask for n in self._pools.integers(rng, 37)]
         if rng.random() < 0.3:
             numbers[34] = rng.randrange(3)  # CTR
@@ -189,13 +191,13 @@ class Drawer:
             if name in _GPRS:
                 case.put(_GPRS[name], 5, rng.choice(few))
             elif name in _VECTORS:
-                case.put(_VECTORS[name], 5, rng.randrange(4))
+                case.put(_VECTORS[name], 5, rng.choice(VSRS[:4]))
             elif name in _SPLIT:
                 at, top = _SPLIT[name]
-                case.put(at, 5, rng.randrange(4))
+                case.put(at, 5, rng.choice(VSRS[:4]))
                 case.put(top, 1, rng.randrange(2))
             elif name == "XTp":
-                case.put(21, 5, rng.randrange(4))
+                case.put(21, 5, rng.choice(VSRS[:4]))  # its last bit is the highest
             elif name == "FXM" and case.word >> 20 & 1:
                 case.put(12, 8, 1 << rng.randrange(8))  # mfocrf, mtocrf: one field, or undefined
         if case.row.name in _PAIRS:

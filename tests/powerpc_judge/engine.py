@@ -29,23 +29,25 @@ from uprobes_sim.arch import Abi
 from uprobes_sim.cpu import Stop
 from uprobes_sim.memory import Access, Mm, VmFlags
 from uprobes_sim.signals import Signal
+from uprobes_sim_powerpc.abi import CPUS, has_isa_300
 from uprobes_sim_powerpc.code import code_of
 from uprobes_sim_powerpc.cpu import PowerpcCpu
 from uprobes_sim_powerpc.decode import operands
+from uprobes_sim_powerpc.isa.interrupts import Illegal
 from uprobes_sim_powerpc.op import Op
 from uprobes_sim_powerpc.regs import MSR_LE, MSR_SF, MSR_USER, PtRegs
 from uprobes_sim_powerpc.trace import make
 
-_CPU: Final = "power10"
 _PAGE: Final = 0x10000
 
 
 class Engine:
     """An address space with many cases in it, as harness.c lays them out."""
 
-    def __init__(self, abi: Abi, records: list[Record]) -> None:
+    def __init__(self, abi: Abi, cpu: str, records: list[Record]) -> None:
         """Put the instructions of *records* into their slots."""
         self._abi = abi
+        self._name = cpu
         self._records = records
         self._msr = MSR_USER | (MSR_SF if abi.bits == 64 else 0)
         if abi.byteorder == "little":
@@ -57,7 +59,7 @@ class Engine:
         words = struct.Struct("<2I" if abi.byteorder == "little" else ">2I")
         for number, record in enumerate(records):
             self._mm.write(address(number), words.pack(record[0], record[1]))
-        self._cpu = PowerpcCpu(abi, _CPU)
+        self._cpu = PowerpcCpu(abi, cpu)
 
     def execute(self, number: int, *, translated: bool) -> Record:
         """Execute record *number*, by calls or as a trace."""
@@ -76,7 +78,7 @@ class Engine:
         )  # fmt: skip
 
     def _registers(self, record: Record) -> PtRegs:
-        isa_300 = self._abi.bits == 64
+        isa_300 = has_isa_300(self._abi, CPUS[self._name][0])
         regs = PtRegs(self._abi.bits, self._msr, isa_300=isa_300)
         regs.xer, regs.ccr = record[XER], record[CR]
         regs.ctr, regs.link = record[CTR], record[LR]
@@ -89,21 +91,26 @@ class Engine:
 
     def _run(self, regs: PtRegs, length: int, *, translated: bool) -> int:
         """Execute *length* instructions; answer the signal that came of it, or 0."""
-        done = 0
-        if translated:
-            code = code_of(self._mm, _CPU)
-            path: list[Op] = []
-            for _ in range(length):
-                path.append(code.fetch(path[-1].nia if path else regs.nip))
-            follows = self._follows(path[-1], regs)
-            done = make(path, follows, code.memory, code.mode).run(regs, 0, length)
-            if done >= 0:
-                return 0
-            done = ~done
+        done = self._run_trace(regs, length) if translated else 0
+        if done == length:
+            return 0
         stop = self._cpu.run(regs, self._mm, length - done)
         if stop.stop is Stop.BUDGET:
             return 0
         return int(Signal.SIGTRAP if stop.info is None else stop.info.signal)
+
+    def _run_trace(self, regs: PtRegs, length: int) -> int:
+        """Execute as a trace; answer how many instructions it could do."""
+        code = code_of(self._mm, self._name)
+        path: list[Op] = []
+        try:
+            for _ in range(length):
+                path.append(code.fetch(path[-1].nia if path else regs.nip))
+        except Illegal:
+            return 0
+        follows = self._follows(path[-1], regs)
+        done = make(path, follows, code.memory, code.mode).run(regs, 0, length)
+        return done if done >= 0 else ~done
 
     def _follows(self, last: Op, regs: PtRegs) -> int:
         """Say where a trace is to expect that its *last* instruction goes."""

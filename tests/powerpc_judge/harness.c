@@ -31,7 +31,7 @@ struct record {
 	uint64_t fpscr;
 	uint32_t vscr, pad32;
 	unsigned long gpr[32]; /* but for r1, the context, and r13, of the C library */
-	uint64_t vsr[8][2]; /* vs0-vs3, vs32-vs35 */
+	uint64_t vsr[8][2]; /* vs4, vs5, vs26, vs27, and the same of the upper half */
 	uint8_t mem[128];
 };
 
@@ -58,6 +58,16 @@ struct record {
 #define GPR "32+8*" W
 #define VSR "32+40*" W
 #define SAVED "288+40*" W
+#define SAVED_VSRS "288+74*" W
+
+#define LOAD_VSR(number, from) "	li 6, " from "\n	lxvd2x " number ", 1, 6\n"
+#define STORE_VSR(number, to) "	li 6, " to "\n	stxvd2x " number ", 1, 6\n"
+#define EACH_VSR(act) \
+	act("4", VSR) act("5", VSR "+16") act("26", VSR "+32") act("27", VSR "+48") \
+	act("36", VSR "+64") act("37", VSR "+80") act("58", VSR "+96") act("59", VSR "+112")
+#define EACH_SAVED_VSR(act) \
+	act("26", SAVED_VSRS) act("27", SAVED_VSRS "+16") \
+	act("58", SAVED_VSRS "+32") act("59", SAVED_VSRS "+48")
 
 _Static_assert(offsetof(struct record, xer) == 16 + sizeof(long), "XER");
 _Static_assert(offsetof(struct record, vrsave) == 16 + 6 * sizeof(long), "VRSAVE");
@@ -91,12 +101,8 @@ __asm__(
 "	mtvsrwz 32, 5\n"
 "	vspltw 0, 0, 1\n"
 "	mtvscr 0\n"
-"	.irp n,0,1,2,3\n"
-"	li 6, " VSR "+16*\\n\n"
-"	lxvd2x \\n, 1, 6\n"
-"	li 6, " VSR "+64+16*\\n\n"
-"	lxvd2x 32+\\n, 1, 6\n"
-"	.endr\n"
+EACH_SAVED_VSR(STORE_VSR)
+EACH_VSR(LOAD_VSR)
 "	ld 5, " TAR "(1)\n"
 "	mtspr 815, 5\n"
 #endif
@@ -131,12 +137,8 @@ __asm__(
 #ifdef __powerpc64__
 "	mfspr 5, 815\n"
 "	std 5, " TAR "(1)\n"
-"	.irp n,0,1,2,3\n"
-"	li 6, " VSR "+16*\\n\n"
-"	stxvd2x \\n, 1, 6\n"
-"	li 6, " VSR "+64+16*\\n\n"
-"	stxvd2x 32+\\n, 1, 6\n"
-"	.endr\n"
+EACH_VSR(STORE_VSR)
+EACH_SAVED_VSR(LOAD_VSR)
 "	mffs 0\n"
 "	stfd 0, " FPSCR "(1)\n"
 "	mfvscr 0\n"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from powerpc_judge.draw import Drawer
 from powerpc_judge.engine import Engine
-from powerpc_judge.known import LIMITS, MASKS, Limit, Mask, judged
+from powerpc_judge.known import LIMITS, MASKS, NEWEST, Limit, Mask, judged
 from powerpc_judge.qemu import ABIS, Qemu
 from powerpc_judge.record import NAMES, Record
 from uprobes_sim.arch import Abi
@@ -49,16 +49,23 @@ class Judge:
         self._qemu = {abi: Qemu(abi, folder) for abi in ABIS}
 
     def batch(
-        self, abi: Abi, seed: str, size: int, start: int = 0, rows: list[Insn] | None = None
+        self,
+        abi: Abi,
+        seed: str,
+        size: int,
+        *,
+        start: int = 0,
+        rows: list[Insn] | None = None,
+        cpu: str = NEWEST,
     ) -> Verdict:
         """Judge *size* cases of *rows*, or all in turn from *start* on, drawn with *seed*."""
         rng = random.Random(seed)
-        rows = judged(abi) if rows is None else rows
+        rows = judged(abi, cpu) if rows is None else rows
         drawer = Drawer(rng, abi, limits(abi))
         turn = [rows[(start + n) % len(rows)] for n in range(size)]
         records = [drawer.draw(row, n) for n, row in enumerate(turn)]
-        theirs = self._qemu[abi].execute(records)
-        engine = Engine(abi, records)
+        theirs = self._qemu[abi].execute(records, cpu)
+        engine = Engine(abi, cpu, records)
         verdict = Verdict()
         for n, row in enumerate(turn):
             verdict.cases[str(abi), row.name] += 1

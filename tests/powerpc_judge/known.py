@@ -14,11 +14,13 @@ from typing import Any, Final
 from powerpc_judge.draw import IN_PARTS, Case, rows
 from powerpc_judge.record import CR, FPSCR, GPR, MEM, SIGNAL, VRSAVE, VSCR, VSR, VSRS
 from uprobes_sim.arch import Abi
+from uprobes_sim_powerpc.abi import CPUS
 from uprobes_sim_powerpc.decode import operands
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.helpers import sext64
 
 LE64, BE64, BE32 = Abi(64, "little"), Abi(64, "big"), Abi(32, "big")
+NEWEST: Final = "power10"
 ALL: Final = (LE64, BE64, BE32)
 M64: Final = (1 << 64) - 1
 
@@ -77,6 +79,11 @@ UNJUDGED: Final = (
     Known("isel|popcntb", Why.QEMU, "its 32-bit processors lack it", (BE32,)),
 )
 """Rows that are not tried at all."""
+
+TOO_EARLY: Final = Known(
+    r"vdivs[dw]|vrl[dw]nm|vinsert[bhwd]|xxspltib", Why.QEMU, "its POWER8 and POWER9 have it"
+)
+"""Rows that are not tried on a processor that lacks them."""
 
 
 def _field(names: str) -> Callable[[Insn, int], Iterator[int]]:
@@ -329,12 +336,13 @@ INTEGER_MODULES: Final = frozenset(
 )
 
 
-def judged(abi: Abi) -> list[Insn]:
+def judged(abi: Abi, cpu: str = NEWEST) -> list[Insn]:
     """Rows that the judge tries on processors of *abi*; of 32 bits: what a 7448 has."""
     known = [row for row in rows(abi) if not any(entry.matches(row, abi) for entry in UNJUDGED)]
-    if abi.bits == 64:
-        return known
-    return [row for row in known if row.isa == "2.03" and module(row) in INTEGER_MODULES]
+    if abi.bits == 32:
+        return [row for row in known if row.isa == "2.03" and module(row) in INTEGER_MODULES]
+    level = CPUS[cpu][0]
+    return [row for row in known if row.isa <= level or not TOO_EARLY.matches(row, abi)]
 
 
 def module(row: Insn) -> str:

@@ -6,11 +6,13 @@ As a pytest plugin it makes a whole run of tests work on the mutant that the env
 import inspect
 import linecache
 import os
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Final, cast
 
+from powerpc_judge.draw import field_bits
 from uprobes_sim_powerpc import decode, isa
 from uprobes_sim_powerpc.isa.define import TABLE, Form, Insn, InsnType, narrowed
 from uprobes_sim_powerpc.regs import PtRegs
@@ -91,6 +93,16 @@ def idle(row: Insn) -> Insn:
     """Let *row* do nothing at all."""
     meaning = cast("FunctionType", _stay if row.branches else _nothing)
     return replace(row, meaning=meaning, inline=False)
+
+
+def narrower(row: Insn) -> Insn:
+    """Make a bit of a field of *row*, if it has any, a part of its opcode."""
+    rng = random.Random(row.name)
+    bits = [1 << bit for bit in range(64) if field_bits(row) >> bit & 1]
+    if not bits:
+        return row
+    bit = rng.choice(bits)
+    return replace(row, form=narrowed(row.form, rng.choice((0, bit)), bit))
 
 
 def _nothing(s: PtRegs, *fields: object) -> None:

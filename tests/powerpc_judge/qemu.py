@@ -12,16 +12,17 @@ from uprobes_sim.signals import Signal
 
 ABIS: Final = (Abi(64, "little"), Abi(64, "big"), Abi(32, "big"))
 _EMULATORS: Final = {
-    ABIS[0]: ("qemu-ppc64le", "powerpc64le-linux-musl", ("-cpu", "power10")),
-    ABIS[1]: ("qemu-ppc64", "powerpc64-linux-musl", ("-cpu", "power10")),
-    ABIS[2]: ("qemu-ppc", "powerpc-linux-musleabi", ("-cpu", "7448")),
+    ABIS[0]: ("qemu-ppc64le", "powerpc64le-linux-musl"),
+    ABIS[1]: ("qemu-ppc64", "powerpc64-linux-musl"),
+    ABIS[2]: ("qemu-ppc", "powerpc-linux-musleabi"),
 }
+_CPU_32: Final = "7448"
 _SECONDS: Final = 120
 
 
 def missing() -> list[str]:
     """Name the emulators that are not installed (Debian: qemu-user)."""
-    return [name for name, *_ in _EMULATORS.values() if shutil.which(name) is None]
+    return [name for name, _ in _EMULATORS.values() if shutil.which(name) is None]
 
 
 def version() -> str:
@@ -36,19 +37,21 @@ class Qemu:
 
     def __init__(self, abi: Abi, folder: Path) -> None:
         """Compile it into *folder*."""
-        emulator, target, options = _EMULATORS[abi]
+        self._emulator, target = _EMULATORS[abi]
+        self._abi = abi
         self._layout = layout(abi)
-        program = folder / target
+        self._program = folder / target
         source = Path(__file__).with_name("harness.c")
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-static", "-O1"]
-        subprocess.run([*compiler, source, "-o", program], check=True)
-        self._command = [emulator, *options, str(program)]
+        subprocess.run([*compiler, source, "-o", self._program], check=True)
 
-    def execute(self, records: list[Record]) -> list[Record]:
-        """Execute *records*, each on its own."""
+    def execute(self, records: list[Record], cpu: str) -> list[Record]:
+        """Execute *records*, each on its own. Of 32-bit processors there is but one."""
+        model = cpu if self._abi.bits == 64 else _CPU_32
+        command = [self._emulator, "-cpu", model, str(self._program)]
         given = b"".join(self._layout.pack(*record) for record in records)
         done = subprocess.run(
-            self._command, input=given, stdout=subprocess.PIPE, check=True, timeout=_SECONDS
+            command, input=given, stdout=subprocess.PIPE, check=True, timeout=_SECONDS
         )
         return [_landed(record) for record in self._layout.iter_unpack(done.stdout)]
 

@@ -25,8 +25,8 @@ INSN, FLAGS, SIGNAL, NIP, XER, CR, CTR, LR, TAR, VRSAVE = 0, 2, 3, 4, 5, 6, 7, 8
 FPSCR, VSCR, GPR, VSR, MEM = 12, 13, 15, 47, 63
 """Index of each member."""
 
-VSRS: Final = (0, 1, 2, 3, 32, 33, 34, 35)
-"""The vector registers that a record holds."""
+VSRS: Final = (4, 5, 26, 27, 36, 37, 58, 59)
+"""The vector registers that a record holds: two pairs of each half, with all bits of a number."""
 
 NAMES: Final = (
     *("insn", "insn", "flags", "signal", "nip"),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from powerpc_judge.campaign import Campaign
-from powerpc_judge.known import LIMITS, MASKS, UNJUDGED, Known, module
+from powerpc_judge.known import LIMITS, MASKS, TOO_EARLY, UNJUDGED, Known, module
 from powerpc_judge.qemu import ABIS
 from uprobes_sim_powerpc import isa
 
@@ -33,7 +33,7 @@ def report(campaign: Campaign, qemu: str) -> str:
         "| --- |" + " ---: |" * (len(_COLUMNS) + 3),
         *_groups(campaign),
         "",
-        *_section("Not tried", UNJUDGED),
+        *_section("Not tried", (*UNJUDGED, TOO_EARLY)),
         *_section("Operands not tried", LIMITS),
         "## Not compared",
         "",
