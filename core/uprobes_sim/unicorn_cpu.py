@@ -12,6 +12,8 @@ so it is 0, where no program has code.
 """
 
 import ctypes
+import signal
+import threading
 from enum import Enum, auto
 from typing import Any, Final, cast
 
@@ -67,11 +69,12 @@ class UnicornCpu:
         self._single = False
         """One instruction is executed, whatever `Guest.inspect` says of its block."""
         self._interrupt: int | None = None
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
         self._block_callback = _BLOCK_CALLBACK(self._on_block)
         _hook(self._uc, uc_const.UC_HOOK_BLOCK, self._block_callback)
         guest.attach(self._uc, self._leave)
+        _hold_sigint()
 
     # --- the Cpu ------------------------------------------------------------
 
@@ -136,13 +139,19 @@ class UnicornCpu:
         self._memory.flush(self._uc)
         _check(uclib.uc_reg_write_batch(self._uc._uch, self._ids, file.pointers, self._count))
         illegal = False
+        _inside.append(self._uc)
         try:
             self._uc.emu_start(regs.ip, 0, count=count)
         except UcError as exc:
             illegal = exc.errno == uc_const.UC_ERR_INSN_INVALID
             if not illegal and self._memory.fault is None:
                 raise EngineError(f"Unicorn at {self._last[0]:#x}: {exc}") from exc
+        finally:
+            _inside.pop()
         _check(uclib.uc_reg_read_batch(self._uc._uch, self._ids, file.pointers, self._count))
+        if _interrupted:
+            _interrupted.clear()
+            raise KeyboardInterrupt
         if self._error is not None:
             raise self._error
         return self._what_happened(regs, illegal=illegal)
@@ -224,7 +233,7 @@ class UnicornCpu:
     def _on_block(self, handle: int, address: int, size: int, data: int) -> None:
         try:
             self._enter_block(address, size)
-        except BaseException as exc:  # Ctrl-C, say; nothing may travel through Unicorn
+        except Exception as exc:  # it must not travel through Unicorn
             self._error = exc
             uclib.uc_emu_stop(self._uc._uch)
 
@@ -305,3 +314,30 @@ def _check(status: int) -> None:
 def _executed(found: Exit | None) -> bool:
     """Tell whether the instruction that led to an exit counts as executed."""
     return found is None or found.stop not in (Stop.FAULT, Stop.BREAKPOINT)
+
+
+_inside: Final[list[Uc]] = []
+"""The Unicorn that executes code right now; empty elsewhere."""
+
+_interrupted: Final[list[Uc]] = []
+"""The Unicorn that Ctrl-C has stopped, until that is told."""
+
+
+def _hold_sigint() -> None:
+    """Let Ctrl-C stop Unicorn: an exception would be lost on its way through it.
+
+    Everywhere else it raises KeyboardInterrupt as ever. A host program's own handler stays, and
+    so do other threads, which get no signals.
+    """
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
+        signal.signal(signal.SIGINT, _on_sigint)
+
+
+def _on_sigint(number: int, frame: object) -> None:
+    if not _inside:
+        raise KeyboardInterrupt
+    _interrupted.append(_inside[-1])
+    uclib.uc_emu_stop(_inside[-1]._uch)
