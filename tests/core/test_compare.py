@@ -132,7 +132,6 @@ def test_a_return_address_on_the_stack_is_forgiven_and_one_in_data_is_not(
     assert (compared.equal, compared.trampoline_values) == (forgiven, int(forgiven))
 
 
-
 def test_the_trampolines_address_excuses_nothing_else() -> None:
     """It may stand for a return address that it replaced, not for any other value."""
 
