@@ -63,7 +63,7 @@ def test_runs_tell_errors_apart() -> None:
     ("text", "reason"),
     [
         pytest.param("", "there are no digits", id="nothing"),
-        pytest.param("0g", "non-hexadecimal", id="no digit"),
+        pytest.param("0g", "pairs of hexadecimal digits", id="no digit"),
         pytest.param("00" * 5, "the kernel copies 4 bytes, these are 5", id="too long"),
     ],
 )
