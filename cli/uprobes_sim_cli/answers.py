@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from io import BufferedReader
+from typing import Final, cast
 
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim_cli import render
@@ -11,6 +12,9 @@ from uprobes_sim_cli.app import Format
 from uprobes_sim_cli.streams import STDOUT, writing
 
 STANDARD_INPUT: Final = "-"
+
+_CHUNK: Final = 1 << 16
+"""Bytes of standard input that are read at once, if there are so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def answer_all(format_: Format, questions: Sequence[str], answer: Callable[[str]
     as_filter = list(questions) == [STANDARD_INPUT]
     printer, status = _Printer(format_), 0
     try:
-        for question in _lines() if as_filter else questions:
+        for question in _lines(printer.flush) if as_filter else questions:
             try:
                 got = answer(question)
             except UprobesSimError as exc:
@@ -55,15 +59,23 @@ def _no_answer(question: str, error: str) -> Answer:
     return Answer({"insn": question, "error": error}, lambda: [f"{question}: {error}"])
 
 
-def _lines() -> Iterator[str]:
+def _lines(before_waiting: Callable[[], None]) -> Iterator[str]:
+    """Read lines as they come; *before_waiting* is called when there is none yet."""
     if sys.stdin is None:  # closed by whoever started us
         return
-    for line in sys.stdin.buffer:
-        yield line.decode(errors="replace").rstrip("\r\n")
+    rest = b""
+    stdin = cast(BufferedReader, sys.stdin.buffer)
+    while chunk := stdin.read1(_CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode(errors="replace").rstrip("\r")
+        before_waiting()
+    if rest:
+        yield rest.decode(errors="replace").rstrip("\r")
 
 
 class _Printer:
-    """Prints each answer as soon as it is there: somebody may wait for it to ask the next."""
+    """Prints answers, at the latest when there is no question: somebody may wait to ask one."""
 
     def __init__(self, format_: Format) -> None:
         self._format = format_
@@ -83,8 +95,12 @@ class _Printer:
     def close(self) -> None:
         if self._format is Format.JSON:
             self._print("[]\n" if self._before == "[\n" else "\n]\n")
+        self.flush()
+
+    def flush(self) -> None:
+        with writing(STDOUT):
+            sys.stdout.buffer.flush()
 
     def _print(self, text: str) -> None:
         with writing(STDOUT):
             sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
-            sys.stdout.buffer.flush()

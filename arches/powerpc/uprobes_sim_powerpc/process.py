@@ -1,5 +1,6 @@
 """A program's first registers and auxiliary vector, after arch/powerpc/kernel/process.c."""
 
+from functools import cache
 from typing import Final
 
 from uprobes_sim.arch import Abi
@@ -63,11 +64,18 @@ _HWCAP2_64: Final = (
 
 def user_regs(abi: Abi, cpu: str) -> PtRegs:
     """Make the registers of an ordinary user task, all zero but MSR."""
-    msr = MSR_USER | MSR_SF * (abi.bits == 64) | MSR_LE * (abi.byteorder == "little")
-    level, pvr = CPUS[cpu]
-    regs = PtRegs(abi.bits, msr, isa_300=has_isa_300(abi, level))
+    msr, isa_300, pvr = _user_mode(abi, cpu)
+    regs = PtRegs(abi.bits, msr, isa_300=isa_300)
     regs.spr[SPR_PVR] = pvr
     return regs
+
+
+@cache
+def _user_mode(abi: Abi, cpu: str) -> tuple[int, bool, int]:
+    """Give MSR, whether the processor has ISA 3.0, and PVR."""
+    msr = MSR_USER | MSR_SF * (abi.bits == 64) | MSR_LE * (abi.byteorder == "little")
+    level, pvr = CPUS[cpu]
+    return msr, has_isa_300(abi, level), pvr
 
 
 def first_regs(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, cpu: str) -> PtRegs:
