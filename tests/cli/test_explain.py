@@ -1,6 +1,8 @@
 """cli/uprobes_sim_cli/explain.py and answers.py"""
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,21 @@ def test_a_file_name_that_is_not_utf_8_is_still_json(format_: str, tmp_path: Pat
 
     (answer,) = json.loads(done.stdout_bytes) if format_ == "json" else [json.loads(done.stdout)]
     assert answer["path"] == str(tmp_path / "\ufffdp")
+
+
+def test_an_answer_comes_before_the_next_question() -> None:
+    """Whoever asks one after the other must not wait for a buffer to fill."""
+    command = [sys.executable, "-m", "uprobes_sim_cli", "--arch", "powerpc", "explain", "-"]
+    with subprocess.Popen(
+        [*command, "--format", "jsonl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        got = []
+        for word in (b"60000000", b"7fe00008"):
+            running.stdin.write(word + b"\n")
+            running.stdin.flush()
+            got.append(json.loads(running.stdout.readline())["verdict"])
+        running.stdin.close()
+
+    assert got == ["emulate", "reject"]
