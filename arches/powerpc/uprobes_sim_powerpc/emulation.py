@@ -49,7 +49,10 @@ class DirectMemory(Memory):
 
 
 def emulate(insn: int, task: Task) -> int:
-    """Execute *insn* as `emulate_step` does, in the mode and the byte order that MSR has."""
+    """Execute *insn* as `emulate_step` does, in the mode and the byte order that MSR has.
+
+    The memory is what was given, and no user's: KUAP does not lock it.
+    """
     regs = task.regs
     assert isinstance(regs, PtRegs)
     code = code_of(task.mm, task.config.cpu)
@@ -60,7 +63,7 @@ def emulate(insn: int, task: Task) -> int:
     size = 8 if insn >> 32 else 4
     code.memory.narrow = regs.bits == 64 and not regs.msr & MSR_SF
     execute = _emulate_narrow if code.memory.narrow else emulate_step
-    result = execute(code, regs, insn, size, task.config)
+    result = execute(code, regs, insn, size, task.config, kuap=False)
     if target is not None and regs.nip == target & ~3 and task.config.acts(LOW_BITS):
         regs.nip = target
     return result
@@ -74,7 +77,9 @@ def _target(row: Insn | None, regs: PtRegs) -> int | None:
     return (regs.link if row.name == "bclr[l]" else regs.ctr) & mask
 
 
-def _emulate_narrow(code: Code, regs: PtRegs, insn: int, size: int, config: Config) -> int:
+def _emulate_narrow(
+    code: Code, regs: PtRegs, insn: int, size: int, config: Config, *, kuap: bool
+) -> int:
     """Execute *insn* in 32-bit mode on a 64-bit processor.
 
     General registers keep their upper halves; addresses, carry and CR0 look at the lower ones
@@ -85,7 +90,7 @@ def _emulate_narrow(code: Code, regs: PtRegs, insn: int, size: int, config: Conf
     isa_300, ca32 = regs.isa_300, regs.ca32
     if computes:
         regs.isa_300, regs.ca32 = True, _UNTOUCHED
-    result = emulate_step(code, regs, insn, size, config)
+    result = emulate_step(code, regs, insn, size, config, kuap=kuap)
     regs.isa_300 = isa_300
     regs.nip &= M32
     if not computes:

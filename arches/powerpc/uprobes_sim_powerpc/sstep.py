@@ -81,15 +81,19 @@ def _is_blocked(row: Insn, config: Config) -> bool:
     return raw and is_radix(config.cpu) and config.kernel.has("powerpc_kuap")
 
 
-def emulate_step(code: Code, regs: PtRegs, insn: int, size: int, config: Config) -> int:
+def emulate_step(
+    code: Code, regs: PtRegs, insn: int, size: int, config: Config, *, kuap: bool = True
+) -> int:
     """Execute *insn*, which is *size* bytes long, at `regs.nip`.
+
+    *kuap*: the memory is a user's, which a kernel with KUAP has locked against itself.
 
     Answers one of the constants above. Kernel: arch/powerpc/lib/sstep.c, emulate_step.
     """
     row = code.decoder.find(insn)
     if row is not None and row.kernel == "SYSCALL":
         return NOT_STEPPABLE
-    user = bool(regs.msr & MSR_PR)
+    user = kuap and bool(regs.msr & MSR_PR)
     if obstacle(row, insn, config, bits=regs.bits, user=user) is not None:
         return NOT_EMULATED
     assert row is not None
