@@ -192,7 +192,7 @@ def _comparison_lines(compared: Compared) -> Iterator[str]:
         yield f"  and {more} more"
     if compared.trampoline_values:
         count = compared.trampoline_values
-        yield f"  dead return addresses that still name the trampoline: {count}"
+        yield f"  dead words that trampolines have left on the stack: {count}"
 
 
 def lesson_line(event: Hit | Return) -> str:

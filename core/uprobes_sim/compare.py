@@ -13,7 +13,8 @@ from uprobes_sim.xol import uprobes_state
 _PIECE: Final = 48
 """Bytes of a difference that are shown."""
 
-_UPROBES: Final = "[uprobes]"
+_OURS: Final = frozenset({"[uprobes]", "[uprobes-trampoline]"})
+"""Names of the mappings that probes make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class FinalState:
     """Where its probed functions returned to."""
     replaced: frozenset[Vaddr] = field(default=frozenset())
     """The return addresses for which the trampoline's stood."""
+    residue: dict[int, bytes] = field(default_factory=dict)
+    """What trampolines have left below the stack pointer, by address."""
     files: dict[str, bytes] = field(default_factory=dict)
     """What it has made of files: path and state."""
 
@@ -38,7 +41,8 @@ class FinalState:
         cls, task: Task, output: dict[int, bytes], files: dict[str, bytes] | None = None
     ) -> "FinalState":
         """Take the state of a task that has ended, before its probes are removed."""
-        area = uprobes_state(task.mm).xol_area
+        state = uprobes_state(task.mm)
+        area = state.xol_area
         return cls(
             mm=task.mm,
             exit_status=task.exit_status,
@@ -47,6 +51,7 @@ class FinalState:
             registers={name: task.regs.get(name) for name in task.regs.names()},
             trampoline=area.vaddr if area else None,
             replaced=frozenset(area.replaced) if area else frozenset(),
+            residue=state.residue,
             files=files or {},
         )
 
@@ -61,11 +66,18 @@ class FinalState:
         """Tell whether *value* is the trampoline's address in place of a return address."""
         return value == self.trampoline and unprobed in self.replaced
 
-    def left_over(self, probed: bytes, unprobed: bytes) -> bool:
-        """Tell whether two words of memory differ in nothing but such an address.
+    def pushed(self, vaddr: int, probed: bytes, unprobed: bytes) -> bool:
+        """Tell whether two words at *vaddr* differ in nothing but what a trampoline has pushed.
 
-        A dead one may be overwritten in part, so each byte counts for itself.
+        Dead words may be overwritten in part, so each byte counts for itself.
         """
+        ours = self.residue.get(vaddr)
+        return ours is not None and all(
+            byte in (ours[i], unprobed[i]) for i, byte in enumerate(probed)
+        )
+
+    def left_over(self, probed: bytes, unprobed: bytes) -> bool:
+        """Tell whether two words differ in nothing but the trampoline's address."""
         if self.trampoline is None:
             return False
         order = self.mm.abi.byteorder
@@ -138,7 +150,8 @@ class _Findings:
             ours, theirs = probed[at : at + self._word], unprobed[at : at + self._word]
             if ours == theirs:
                 continue
-            if in_stack and self._probed.left_over(ours, theirs):
+            dead = in_stack and self._probed.left_over(ours, theirs)
+            if dead or self._probed.pushed(start + at, ours, theirs):
                 self._trampoline_values += 1
             else:
                 self._add_memory(start + at, ours, theirs)
@@ -194,14 +207,14 @@ def _mappings(mm: Mm) -> tuple[str, ...]:
     return tuple(
         f"{vma.start:x}-{vma.end:x} {int(vma.flags):x} {vma.name}"
         for vma in mm.vmas.values()
-        if vma.name != _UPROBES
+        if vma.name not in _OURS
     )
 
 
 def _pages(mm: Mm) -> set[int]:
-    """Page numbers that are present, without the probes' page."""
-    area = uprobes_state(mm).xol_area
-    return mm.pgtable.keys() - ({area.vaddr >> PAGE_SHIFT} if area else set())
+    """Page numbers that are present, without those of the probes' mappings."""
+    ours = [range(v.start, v.end, PAGE_SIZE) for v in mm.vmas.values() if v.name in _OURS]
+    return mm.pgtable.keys() - {vaddr >> PAGE_SHIFT for pages in ours for vaddr in pages}
 
 
 def _page(mm: Mm, vpn: int) -> bytes:

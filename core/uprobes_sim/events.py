@@ -112,8 +112,8 @@ class Compared:
     differences: tuple[Difference, ...]
     trampoline_values: int
     """Registers and words of memory that hold the return trampoline's address where the
-    unprobed run has the return address it replaced: what every return probe leaves behind,
-    and no difference."""
+    unprobed run has the return address it replaced, or what a trampoline has pushed: what
+    every return probe leaves behind, and no difference."""
 
     @property
     def equal(self) -> bool:

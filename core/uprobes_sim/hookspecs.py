@@ -213,6 +213,22 @@ class WeakHooks(Protocol):
         ...
 
     @_hookspec
+    def arch_uprobe_init_state(self, mm: Mm) -> object:
+        """Make what the backend keeps of a new address space, for `UprobesState.arch`.
+
+        Default: nothing.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_optimize(self, auprobe: ArchUprobe, vaddr: Vaddr, task: Task) -> bool:
+        """Put something faster in place of the breakpoint at *vaddr*, which was just hit.
+
+        Called when the handlers are through. True: it is there now. Default: False.
+        """
+        ...
+
+    @_hookspec
     def arch_uprobe_step(self, cpu: Cpu, task: Task) -> Exit:
         """Have the engine execute the instruction in the slot.
 
@@ -234,7 +250,7 @@ class WeakHooks(Protocol):
     def arch_syscall(self, task: Task, name: str, args: tuple[int, ...]) -> int:
         """Do a system call that only this architecture has.
 
-        Answers the result, or a negative errno. Default: -ENOSYS.
+        Answers the result, which is unsigned, or a negative errno. Default: -ENOSYS.
         """
         ...
 

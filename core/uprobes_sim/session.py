@@ -396,7 +396,7 @@ class _Run:
 
     def summarise(self, state: FinalState, compared: Compared | None) -> None:
         """Show how it ended."""
-        insns = self.machine.cpu.insns + self._emulated
+        insns = self.machine.cpu.insns + self._emulated - self.machine.uprobes.trampoline_insns
         self._show(
             Summary, self._hits, state.exit_status, state.signal, insns, compared, self._warnings
         )

@@ -46,6 +46,7 @@ def handle_swbp(up: Uprobes, task: Task) -> None:
     if up.hook.arch_uprobe_ignore(auprobe=uprobe.arch, regs=regs):
         return
     _handler_chain(up, uprobe, task, utask)
+    up.hook.arch_uprobe_optimize(auprobe=uprobe.arch, vaddr=bp_vaddr, task=task)
     if regs.ip != bp_vaddr and up.config.kernel.has("handler_may_change_ip"):
         return
     if up.hook.arch_uprobe_skip_sstep(auprobe=uprobe.arch, regs=regs, task=task):
@@ -53,6 +54,22 @@ def handle_swbp(up: Uprobes, task: Task) -> None:
         return
     up.on_step(task, uprobe, "xol")
     _pre_ssout(up, uprobe, uprobe.arch, task, utask, bp_vaddr)
+
+
+def handle_syscall_uprobe(task: Task, bp_vaddr: Vaddr) -> None:
+    """Handle a hit that came by a system call: what is there instead of the breakpoint made it.
+
+    *bp_vaddr*: the probe's address; `task.regs` are as they were there. There is
+    nothing to step.
+    """
+    up = uprobes_state(task.mm).uprobes
+    uprobe = _find_active_uprobe(up, task, bp_vaddr)
+    if uprobe is None or uprobe.arch is None:
+        return
+    utask = task.utask = task.utask or UprobeTask()
+    if not up.hook.arch_uprobe_ignore(auprobe=uprobe.arch, regs=task.regs):
+        _handler_chain(up, uprobe, task, utask)
+        up.on_step(task, uprobe, "emulate")
 
 
 def _find_active_uprobe(up: Uprobes, task: Task, bp_vaddr: Vaddr) -> Uprobe | None:

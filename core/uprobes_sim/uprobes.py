@@ -81,6 +81,8 @@ class Uprobes:
         self.sched = sched
         self.on_step: Callable[[Task, Uprobe, How], None] = lambda task, uprobe, how: None
         """Told how each probed instruction is executed: `emulate` or `xol`."""
+        self.trampoline_insns = 0
+        """Instructions that trampolines have had the processor execute."""
         self._tree: SortedDict[tuple[int, int], Uprobe] = SortedDict()
 
     # --- the tree ---------------------------------------------------------

@@ -7,7 +7,7 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.hookspecs import ArchHooks, hookimpl
 from uprobes_sim.insn_text import capstone_text
-from uprobes_sim.memory import Vma
+from uprobes_sim.memory import Mm, Vma
 from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
@@ -62,6 +62,14 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_uprobe_ignore(self, auprobe: ArchUprobe, regs: Regs) -> bool:
+        return False
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_init_state(self, mm: Mm) -> object:
+        return None
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_optimize(self, auprobe: ArchUprobe, vaddr: Vaddr, task: Task) -> bool:
         return False
 
     @hookimpl(trylast=True)

@@ -74,16 +74,21 @@ class UprobesState:
     def __init__(self, mm: Mm, uprobes: "Uprobes") -> None:
         """Let *uprobes* hear of what happens to the mappings of *mm*."""
         self._mm = mm
-        self._uprobes = uprobes
+        self.uprobes = uprobes
+        """The uprobes of the machine."""
         self.xol_area: XolArea | None = None
+        self.arch: object = uprobes.hook.arch_uprobe_init_state(mm=mm)
+        """The backend's own: where its trampolines are."""
+        self.residue: dict[int, bytes] = {}
+        """What trampolines have last left below the stack pointer, words by their address."""
 
     def uprobe_mmap(self, vma: Vma) -> None:
         """Pass on: a file mapping was made or cut."""
-        self._uprobes.uprobe_mmap(vma)
+        self.uprobes.uprobe_mmap(vma)
 
     def uprobe_munmap(self, vma: Vma, start: int, end: int) -> None:
         """Pass on: a range of a file mapping is about to go."""
-        self._uprobes.uprobe_munmap(vma, start, end)
+        self.uprobes.uprobe_munmap(vma, start, end)
 
     def get_xol_area(self) -> XolArea:
         """Find the page, made now if this is the first need of it (get_xol_area).
@@ -92,7 +97,7 @@ class UprobesState:
             KernelError: ENOMEM.
         """
         if self.xol_area is None:
-            up = self._uprobes
+            up = self.uprobes
             code = up.hook.arch_uretprobe_trampoline(abi=self._mm.abi, config=up.config)
             self.xol_area = XolArea(self._mm, up.info, code, up.sched)
         return self.xol_area
@@ -100,7 +105,7 @@ class UprobesState:
     @property
     def kernel(self) -> Kernel:
         """The release whose uprobes these are."""
-        return self._uprobes.config.kernel
+        return self.uprobes.config.kernel
 
     @property
     def trampoline_vaddr(self) -> Vaddr | None:

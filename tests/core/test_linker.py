@@ -85,11 +85,11 @@ def test_a_weak_hook_must_answer_something() -> None:
 
     class Specs(Protocol):
         @hookspec(firstresult=True)
-        def arch_uprobe_optimize(self) -> None: ...
+        def arch_uprobe_clear_state(self) -> None: ...
 
     class Weak:
         @hookimpl(trylast=True)
-        def arch_uprobe_optimize(self) -> None: ...
+        def arch_uprobe_clear_state(self) -> None: ...
 
     pm = new_manager()
     pm.register(plugin())

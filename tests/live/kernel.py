@@ -28,6 +28,7 @@ _MACHINE: Final = {64: 62, 32: 3}
 _ENOTSUPP: Final = 524
 _SYS_BPF: Final = 321
 _BPF_PROG_LOAD, _BPF_LINK_CREATE = 5, 28
+_BPF_F_UPROBE_MULTI_RETURN: Final = 1
 _BPF_PROG_TYPE_KPROBE, _BPF_TRACE_UPROBE_MULTI = 2, 48
 _RETURN_0: Final = struct.pack("<QQ", 0xB7, 0x95)
 """r0 = 0; exit."""
@@ -91,7 +92,7 @@ class LiveKernel:
         """Unload the program."""
         os.close(self._program)
 
-    def _register(self, path: bytes, offsets: Sequence[int]) -> int:
+    def _register(self, path: bytes, offsets: Sequence[int], *, returns: bool = False) -> int:
         buffer = (ctypes.c_uint64 * len(offsets))(*offsets)
         where = ctypes.create_string_buffer(path)
         attributes = struct.pack(
@@ -105,7 +106,7 @@ class LiveKernel:
             0,
             0,
             len(offsets),
-            0,
+            _BPF_F_UPROBE_MULTI_RETURN if returns else 0,
             0,
             0,
         )
@@ -130,9 +131,11 @@ class LiveKernel:
             return list(pool.map(lambda at: self._verdict(bytes(path), at), offsets))
 
     @contextmanager
-    def probing(self, path: Path, offsets: Sequence[int]) -> Iterator[None]:
-        """Keep probes on *offsets* of a file."""
-        link = self._register(bytes(path), offsets)
+    def probing(
+        self, path: Path, offsets: Sequence[int], *, returns: bool = False
+    ) -> Iterator[None]:
+        """Keep probes, or return probes, on *offsets* of a file."""
+        link = self._register(bytes(path), offsets, returns=returns)
         try:
             yield
         finally:

@@ -5,7 +5,6 @@ order of the checks is the kernel's, and so are the errnos.
 """
 
 from typing import Final, Literal
-from weakref import WeakSet
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import Refused
@@ -14,7 +13,6 @@ from uprobes_sim_x86.concerns import (
     NOT_EMULATED,
     NOT_FIXED_UP,
     PUSHF,
-    RED_ZONE,
     REP,
     REX_B_LOST,
     RIPREL_MISSED,
@@ -117,14 +115,10 @@ def analyze(data: bytes, bits: Literal[32, 64], config: Config) -> X86Uprobe:
     insn = uprobe_init_insn(data, bits, kernel)
     ops = _emulated_ops(insn, kernel)
     if ops is None or spared(insn, config, *NOT_EMULATED):
-        probe = _default_setup(data, insn, config)
-    else:
-        if isinstance(ops, BranchOps):
-            data = _branch_clear_offset(data, insn, ops)
-        probe = X86Uprobe(data, data, ops, insn, Repair(0))
-    if config.acts(RED_ZONE.id) and RED_ZONE.concerns(insn):
-        probe.optimised = WeakSet()
-    return probe
+        return _default_setup(data, insn, config)
+    if isinstance(ops, BranchOps):
+        data = _branch_clear_offset(data, insn, ops)
+    return X86Uprobe(data, data, ops, insn, Repair(0))
 
 
 def _emulated_ops(insn: Insn, kernel: Kernel) -> XolOps | None:

@@ -41,6 +41,20 @@ BEHAVIOURS: Final = (
         "uprobes/x86: Allow to probe a NOP instruction with 0x66 prefix (the release from memory)",
     ),
     Behaviour(
+        "x86_uretprobe_syscall",
+        (6, 11),
+        None,
+        "a 64-bit function with a return probe returns to code that makes a system call",
+        "ff474a78cef5 uprobe: Add uretprobe syscall to speed up return probe; live 6.18 kernel",
+    ),
+    Behaviour(
+        "x86_nop5_optimized",
+        (6, 18),
+        None,
+        "the breakpoint on a no-op of five bytes becomes a call after the first hit",
+        "ba2bfc97b462, 56101b69c919; live 6.18 kernel",
+    ),
+    Behaviour(
         "x86_long_nops_emulated",
         (6, 18),
         None,

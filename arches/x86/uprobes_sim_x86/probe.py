@@ -4,18 +4,15 @@ After arch/x86/kernel/uprobes.c, default_xol_ops to push_xol_ops. The mechanism
 is chosen once, when the instruction is analysed.
 """
 
-import struct
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final, Protocol
-from weakref import WeakSet
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.memory import Mm, PageFault
 from uprobes_sim.task import ArchUprobeTask, Task, UprobeTask
-from uprobes_sim.units import PAGE_MASK, PAGE_SIZE, Vaddr
+from uprobes_sim.units import Vaddr
 from uprobes_sim_x86.insn import Insn
 from uprobes_sim_x86.regs import (
     X86_EFLAGS_CF,
@@ -97,23 +94,10 @@ class X86Uprobe:
     decoded: Insn
     """The instruction as the file has it."""
     repairs: Repair
-    optimised: WeakSet[Mm] | None = None
-    """Processes in which the kernel has put a call in place of this no-op; None: it never does."""
-
-    def call_trampoline(self, regs: PtRegs, mm: Mm) -> None:
-        """Do to the stack what the call does that replaces a no-op after its first hit.
-
-        The trampoline keeps its registers there; the call itself is not simulated.
-        """
-        if self.optimised is None or regs.ip & PAGE_MASK > PAGE_SIZE - self.decoded.length:
-            return
-        if mm not in self.optimised:
-            self.optimised.add(mm)
-            return
-        saved = (regs.ax, regs.get("r11"), regs.get("cx"), regs.ip + self.decoded.length)
-        # Without room for it the kernel's call faults; here the no-op stays one.
-        with suppress(PageFault):
-            mm.write(Vaddr(regs.sp - 32), struct.pack("<4Q", *saved))
+    can_optimize: bool = False
+    """A no-op of five bytes, which becomes a call at its first hit."""
+    optimize_fail: bool = False
+    """That has failed once, and is not tried again."""
 
     def repair(self, regs: PtRegs, mm: Mm, utask: UprobeTask) -> None:
         """Make right after the step what the kernel would leave wrong."""

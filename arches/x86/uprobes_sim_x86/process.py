@@ -10,6 +10,7 @@ from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
 from uprobes_sim_x86.regs import PtRegs
+from uprobes_sim_x86.trampoline import SYSCALLS, trampoline_syscall
 
 _ARGUMENTS: Final = {
     64: ("di", "si", "dx", "r10", "r8", "r9"),
@@ -71,6 +72,8 @@ def arch_syscall(task: Task, name: str, args: tuple[int, ...]) -> int:
         return _arch_prctl(task, regs, args[0], args[1])
     if name == "set_thread_area" and regs.bits == 32:
         return _set_thread_area(task, regs, args[0])
+    if name in SYSCALLS:
+        return trampoline_syscall(task, regs, name)
     return -Errno.ENOSYS
 
 
