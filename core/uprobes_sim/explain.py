@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from uprobes_sim.arch import ArchUprobe
+from uprobes_sim.choice import Options, configure
 from uprobes_sim.errors import KernelError, Refused, UprobesSimError
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
@@ -13,7 +15,6 @@ from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.probes import parse_probe, resolve
 from uprobes_sim.sched import Scheduler
-from uprobes_sim.session import Options, configure
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
 from uprobes_sim.uprobes import Uprobes
 from uprobes_sim.verdict import Verdict
@@ -94,11 +95,16 @@ class Explainer:
         self._up = Uprobes(linked, self.config, Scheduler())
         self._nowhere = self._new_mm()
         self._mapped: dict[Path, Mm] = {}
-        self._all = {
-            str(Kernel(release)): Uprobes(linked, config, Scheduler())
-            for release in RELEASES
-            for config in [configure(linked, replace(options, kernel=str(Kernel(release))))]
-        }
+        self._options = options
+
+    @cached_property
+    def _all(self) -> dict[str, Uprobes]:
+        """Every release of the table, the oldest first."""
+        return {str(kernel): self._with(str(kernel)) for kernel in map(Kernel, RELEASES)}
+
+    def _with(self, release: str) -> Uprobes:
+        config = configure(self._linked, replace(self._options, kernel=release))
+        return Uprobes(self._linked, config, Scheduler())
 
     def _new_mm(self) -> Mm:
         info = self.info

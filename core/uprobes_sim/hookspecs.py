@@ -13,6 +13,7 @@ import pluggy
 from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
 from uprobes_sim.cpu import Cpu, Exit, Stop
 from uprobes_sim.errata import Erratum
+from uprobes_sim.flow import Flow
 from uprobes_sim.memory import Mm, Vma
 from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
@@ -302,6 +303,15 @@ class WeakHooks(Protocol):
         """Take an instruction apart: fields by the names of the architecture's manual.
 
         Default: none.
+        """
+        ...
+
+    @_hookspec
+    def arch_insn_flow(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> Flow:
+        """Tell how long the instruction at *vaddr* is for the processor, and where it leads.
+
+        *insn*: up to `max_insn_bytes`, fewer at the end of the code. Default: as long as a
+        breakpoint, and on to the next.
         """
         ...
 

@@ -26,7 +26,9 @@ _PHDR: Final[dict[int, Layout]] = {
 }
 
 PT_LOAD: Final = 1
+PT_DYNAMIC: Final = 2
 PT_INTERP: Final = 3
+PT_GNU_EH_FRAME: Final = 0x6474E550
 
 ET_EXEC: Final = 2
 ET_DYN: Final = 3
@@ -42,7 +44,7 @@ PF_R: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One PT_LOAD program header."""
+    """One program header; of a PT_LOAD it is what is mapped."""
 
     vaddr: Vaddr
     offset: Offset
@@ -56,6 +58,20 @@ class Segment:
     def executable(self) -> bool:
         """Tell whether code can be in it."""
         return bool(self.flags & PF_X)
+
+    @property
+    def writable(self) -> bool:
+        """Tell whether the program may write to it."""
+        return bool(self.flags & PF_W)
+
+    @property
+    def end(self) -> Vaddr:
+        """First address behind what the file has of it."""
+        return Vaddr(self.vaddr + self.filesz)
+
+    def holds(self, vaddr: int) -> bool:
+        """Tell whether the file has bytes of it for *vaddr*."""
+        return self.vaddr <= vaddr < self.end
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,6 +88,8 @@ class Program:
     phoff: int
     phnum: int
     segments: tuple[Segment, ...]
+    others: dict[int, Segment]
+    """The program headers that load nothing, by `p_type`, unchecked; the first of each type."""
     dynamic: bool
     """Wants a dynamic linker (PT_INTERP): it can be probed, but not be run here."""
 
@@ -94,6 +112,11 @@ class Program:
     def image(self) -> Image:
         """What a backend may ask of this file."""
         return Image(self.e_flags, self.read, lambda vaddr: self.symbols.section_at(vaddr))
+
+    def segment_of(self, vaddr: int) -> Segment | None:
+        """Find the segment that loads bytes of the file to *vaddr*, code before data."""
+        found = [each for each in self.segments if each.holds(vaddr)]
+        return max(found, key=lambda segment: segment.executable, default=None)
 
     def offset_of(self, vaddr: int, *, executable: bool = False) -> Offset | None:
         """Find the place in the file that is loaded at *vaddr*; None: there is none."""
@@ -130,6 +153,20 @@ def load(path: Path) -> Program:
     """
     try:
         return _parse(path, _read(path))
+    except _BadElf as exc:
+        raise ProgramError(f"{path} {exc}") from None
+
+
+def parse(path: Path, data: bytes) -> Program:
+    """Take *data* for the program or shared library that *path* names.
+
+    Raises:
+        ProgramError: as `load`.
+    """
+    try:
+        if data[: len(_MAGIC)] != _MAGIC:
+            raise _BadElf("is not an ELF file; name an ELF program")
+        return _parse(path, data)
     except _BadElf as exc:
         raise ProgramError(f"{path} {exc}") from None
 
@@ -180,6 +217,9 @@ def _parse(path: Path, data: bytes) -> Program:
         phoff=ehdr["phoff"],
         phnum=ehdr["phnum"],
         segments=_segments(data, phdrs, bits),
+        others={
+            phdr["type"]: _segment(phdr) for phdr in reversed(phdrs) if phdr["type"] != PT_LOAD
+        },
         dynamic=any(phdr["type"] == PT_INTERP for phdr in phdrs),
     )
 
@@ -213,19 +253,23 @@ def _segments(data: bytes, phdrs: list[dict[str, int]], bits: Bits) -> tuple[Seg
     for phdr in phdrs:
         if phdr["type"] != PT_LOAD:
             continue
-        segment = Segment(
-            Vaddr(phdr["vaddr"]),
-            Offset(phdr["offset"]),
-            phdr["filesz"],
-            phdr["memsz"],
-            phdr["flags"],
-            phdr["align"],
-        )
+        segment = _segment(phdr)
         _check_segment(segment, data, bits)
         found.append(segment)
     if not found:
         raise _BadElf("has nothing to load (no PT_LOAD); link it into a program")
     return tuple(found)
+
+
+def _segment(phdr: dict[str, int]) -> Segment:
+    return Segment(
+        Vaddr(phdr["vaddr"]),
+        Offset(phdr["offset"]),
+        phdr["filesz"],
+        phdr["memsz"],
+        phdr["flags"],
+        phdr["align"],
+    )
 
 
 def _check_segment(segment: Segment, data: bytes, bits: Bits) -> None:

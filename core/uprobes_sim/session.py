@@ -6,17 +6,16 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final
 
-from uprobes_sim.arch import Abi
 from uprobes_sim.binfmt_elf import exec_program
+from uprobes_sim.choice import Options as Options
+from uprobes_sim.choice import configure as configure
+from uprobes_sim.choice import link_for as link_for
 from uprobes_sim.clock import Clock
 from uprobes_sim.compare import FinalState, compare
 from uprobes_sim.errors import (
     KernelError,
-    LinkError,
-    PluginError,
-    ProgramError,
     Refused,
     UprobesSimError,
 )
@@ -32,8 +31,8 @@ from uprobes_sim.events import (
     Summary,
     UnknownSyscall,
 )
-from uprobes_sim.linker import Linked, find, find_entry_point, installed, link
-from uprobes_sim.loader import Program, load, machine_name
+from uprobes_sim.linker import Linked, find, find_entry_point
+from uprobes_sim.loader import Program, load
 from uprobes_sim.machine import Machine
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.probes import Place, ProbeSpec, parse_probe, resolve
@@ -41,7 +40,7 @@ from uprobes_sim.syscalls import Syscalls
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.uprobes import HandlerResult, Uprobe, UprobeConsumer
-from uprobes_sim.version import RELEASES, Config, Kernel, parse_release
+from uprobes_sim.version import Config
 from uprobes_sim.vfs import Stdin, Vfs
 
 PID = 1000
@@ -56,26 +55,6 @@ _PATIENCE: Final = 16
 ENVIRONMENT = ("PATH=/usr/bin:/bin", "HOME=/", "LANG=C.UTF-8")
 
 Emit = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a user may choose about a run. None: the default, or what the ELF header says."""
-
-    arch: str | None = None
-    kernel: str | None = None
-    """A release as `parse_release` takes it."""
-    cpu: str | None = None
-    errata: Literal["linux", "none"] = "linux"
-    bits: Literal[64, 32] = 64
-    """Mode of a task that no ELF file tells: which demonstration runs."""
-    variant: str | None = None
-    compare: bool = True
-    """Run the program without probes as well, and compare."""
-    regs: bool = False
-    """Keep all registers in each hit."""
-    write: bool = False
-    """Write the files that the program wrote to the host, at the end."""
 
 
 def run(
@@ -158,66 +137,6 @@ def demonstration(arch: str, options: Options, *, emit: Emit) -> int:
     chosen = replace(options, arch=arch)
     with resources.as_file(folder / demo["program"]) as program:
         return run(program, demo["argv"], demo["probes"], chosen, stdin=BytesIO(), emit=emit)
-
-
-def link_for(elf: Program, options: Options) -> Linked:
-    """Link the backend that runs *elf*: the one that is asked for, or that its header names.
-
-    Raises:
-        ProgramError: no backend runs it, or not the one that was asked for.
-        UprobesSimError: as `link`.
-    """
-    kind = f"{machine_name(elf.e_machine)}, {elf.abi}"
-    if options.arch is not None:
-        if elf.e_machine not in _elf_machines(options.arch, elf.abi):
-            raise ProgramError(
-                f"{elf.path}: {options.arch} does not run {kind}; leave --arch out, "
-                "and the ELF header decides"
-            )
-        return link(options.arch, elf.abi, options.variant)
-    broken: PluginError | None = None
-    for name in installed():
-        try:
-            if elf.e_machine in _elf_machines(name, elf.abi):
-                return link(name, elf.abi, options.variant)
-        except LinkError:
-            raise
-        except PluginError as exc:
-            broken = exc
-    also = f" ({broken})" if broken else ""
-    raise ProgramError(
-        f"{elf.path}: no plugin runs {kind}; installed: {', '.join(installed())}{also}"
-    )
-
-
-def _elf_machines(arch: str, abi: Abi) -> frozenset[int]:
-    """List the ELF machines that a backend runs for *abi*; none where it does not serve it."""
-    try:
-        info = find(arch).arch_info(abi=abi)  # type: ignore[attr-defined]  # asked before it is linked
-    except (AttributeError, LinkError):
-        return frozenset()
-    machines: frozenset[int] = info.elf_machines
-    return machines
-
-
-def configure(linked: Linked, options: Options) -> Config:
-    """Choose the simulated machine.
-
-    Raises:
-        UprobesSimError: no such kernel release, no such processor.
-    """
-    release = RELEASES[-1] if options.kernel is None else parse_release(options.kernel)
-    cpus = linked.info.cpus
-    if options.cpu is not None and options.cpu not in cpus:
-        raise UprobesSimError(
-            f"{linked.info.name} has no processor {options.cpu}; it knows {', '.join(cpus)}"
-        )
-    kernel = Kernel(release, linked.hook.arch_behaviours())
-    cpu = options.cpu or cpus[0]
-    in_force = frozenset(
-        erratum.id for erratum in linked.hook.arch_errata() if erratum.in_force(release, cpu)
-    )
-    return Config(kernel, cpu, options.errata, in_force)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,28 @@ def read_symbols(data: bytes) -> SymbolTable:
         return SymbolTable((), ())
 
 
+@dataclass(frozen=True, slots=True)
+class SectionData:
+    """A section, loaded or not."""
+
+    start: Vaddr
+    """0 where it is not loaded."""
+    data: bytes
+
+
+def read_section(data: bytes, name: str) -> SectionData | None:
+    """Read the section *name* of an ELF file; None: there is none, or it is broken."""
+    from elftools.elf.elffile import ELFFile
+
+    if name.encode() not in data:
+        return None
+    try:
+        section = ELFFile(BytesIO(data)).get_section_by_name(name)
+        return None if section is None else SectionData(Vaddr(section["sh_addr"]), section.data())
+    except Exception:  # as `read_symbols`
+        return None
+
+
 def _symbols(elf: "ELFFile") -> Iterator[Symbol]:
     """Read the rows as an array: a large program has a hundred thousand of them."""
     table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")

@@ -5,6 +5,7 @@ from uprobes_sim.cpu import Cpu, Exit
 from uprobes_sim.errata import Erratum
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
+from uprobes_sim.flow import Flow
 from uprobes_sim.hookspecs import ArchHooks, hookimpl
 from uprobes_sim.insn_text import capstone_text
 from uprobes_sim.memory import Mm, Vma
@@ -118,6 +119,10 @@ class Weak:
     @hookimpl(trylast=True)
     def arch_insn_fields(self, insn: bytes, abi: Abi) -> dict[str, int | str]:
         return {}
+
+    @hookimpl(trylast=True)
+    def arch_insn_flow(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> Flow:
+        return Flow(self._info.swbp_size)
 
     @hookimpl(trylast=True)
     def arch_uprobe_mechanism(self, auprobe: ArchUprobe, abi: Abi, config: Config) -> Mechanism:
