@@ -8,6 +8,10 @@ from elf_maker import PAGE, Elf, Segment
 from uprobes_sim.arch import Abi
 from uprobes_sim.signals import Signal
 
+_CPUINFO: Final = Path("/proc/cpuinfo")
+PROCESSOR: Final = frozenset(_CPUINFO.read_text().split()) if _CPUINFO.exists() else frozenset()
+"""Extensions of this machine's processor, by the kernel's names for them."""
+
 CODE: Final = 0x400000
 EXIT: Final = "b83c0000000f05"
 EXIT_AX: Final = "89c7" + EXIT
@@ -39,6 +43,8 @@ class Case:
     equal: bool = False
     """The program ends alike in every respect: the defect shows in the hits alone."""
     bits: Literal[32, 64] = 64
+    needs: frozenset[str] = frozenset()
+    """Extensions of the processor that it has beyond SSE2."""
 
     def __str__(self) -> str:
         return self.name
@@ -145,6 +151,7 @@ CASES: Final = (
     Case("a rewritten prefix", "", "498b05f9ffffff", "31ff" + EXIT, linux=0, right=0),
 )
 
+_AVX: Final = frozenset({"avx2", "fma"})
 _FILL: Final = "b8ff0000006648" + "0f6ec0"
 """mov $0xff,%eax; movq %rax,%xmm0."""
 _LOW: Final = "66480f7ec0" + EXIT_AX
@@ -152,13 +159,25 @@ _LOW: Final = "66480f7ec0" + EXIT_AX
 _TWO_EXITS: Final = "bf09000000" + EXIT + "bf0b000000" + EXIT
 
 AVX: Final = (
-    Case("vpcmpeqd: skipped", _FILL, "c5f976c8", "66480f7ec8" + EXIT_AX, linux=0, right=0xFF),
-    Case("vpor: skipped", _FILL, "c5f9ebc8", "66480f7ec8" + EXIT_AX, linux=0, right=0xFF),
-    Case("vpsllq: astray", _FILL, "c5f973f004", _LOW, linux=-Signal.SIGSEGV, right=0xF0),
-    Case("vpshuflw: jumps", "b07f0401", "c5fb70c00c", _TWO_EXITS, linux=11, right=9),
-    Case("vpsubsb: pushes", "6a03", "c5f9e8c0", "58" + EXIT_AX, linux=0x06, right=3),
+    Case(
+        "vpcmpeqd: skipped",
+        _FILL,
+        "c5f976c8",
+        "66480f7ec8" + EXIT_AX,
+        linux=0,
+        right=0xFF,
+        needs=_AVX,
+    ),
+    Case(
+        "vpor: skipped", _FILL, "c5f9ebc8", "66480f7ec8" + EXIT_AX, linux=0, right=0xFF, needs=_AVX
+    ),
+    Case(
+        "vpsllq: astray", _FILL, "c5f973f004", _LOW, linux=-Signal.SIGSEGV, right=0xF0, needs=_AVX
+    ),
+    Case("vpshuflw: jumps", "b07f0401", "c5fb70c00c", _TWO_EXITS, linux=11, right=9, needs=_AVX),
+    Case("vpsubsb: pushes", "6a03", "c5f9e8c0", "58" + EXIT_AX, linux=0x06, right=3, needs=_AVX),
 )
-"""Programs with AVX, which our engine does not execute where Linux skips nothing."""
+"""Programs with AVX that Linux does not execute."""
 
 _FURTHER: Final = "90" * 32 + "31ff" + EXIT
 """More than a slot holds, so that whoever is left in the slot does not get away with it."""
@@ -166,11 +185,32 @@ _FURTHER_32: Final = "90" * 32 + "b80100000031dbcd80"
 _DEAD: Final = -Signal.SIGSEGV
 
 AVX_STEPPED: Final = (
-    Case("vcmpps", "", "c5f8c2c101", _FURTHER, linux=_DEAD, right=0),
-    Case("vcmpps, relative to ip", "", "c5f8c205f7ffffff01", _FURTHER, linux=_DEAD, right=0),
-    Case("vfnmadd132ss", "", "c4e2719dc2", _FURTHER, linux=-Signal.SIGTRAP, right=0),
-    Case("vcmpps, 32 bits", "", "c5f8c2c101", _FURTHER_32, linux=_DEAD, right=0, bits=32),
-    Case("vpminsw, 32 bits", "", "c5f1eac2", _FURTHER_32, linux=_DEAD, right=0, bits=32),
-    Case("vfmsub132ps, 32 bits", "", "c4e2719ac2", _FURTHER_32, linux=_DEAD, right=0, bits=32),
+    Case("vcmpps", "", "c5f8c2c101", _FURTHER, linux=_DEAD, right=0, needs=_AVX),
+    Case(
+        "vcmpps, relative to ip",
+        "",
+        "c5f8c205f7ffffff01",
+        _FURTHER,
+        linux=_DEAD,
+        right=0,
+        needs=_AVX,
+    ),
+    Case("vfnmadd132ss", "", "c4e2719dc2", _FURTHER, linux=-Signal.SIGTRAP, right=0, needs=_AVX),
+    Case(
+        "vcmpps, 32 bits", "", "c5f8c2c101", _FURTHER_32, linux=_DEAD, right=0, bits=32, needs=_AVX
+    ),
+    Case(
+        "vpminsw, 32 bits", "", "c5f1eac2", _FURTHER_32, linux=_DEAD, right=0, bits=32, needs=_AVX
+    ),
+    Case(
+        "vfmsub132ps, 32 bits",
+        "",
+        "c4e2719ac2",
+        _FURTHER_32,
+        linux=_DEAD,
+        right=0,
+        bits=32,
+        needs=_AVX,
+    ),
 )
-"""Programs with AVX that the kernel steps and repairs wrongly: for an engine that has AVX."""
+"""Programs with AVX that the kernel steps and repairs wrongly."""

@@ -4,6 +4,8 @@ Engines share the bytes of a page and never copy them.
 """
 
 import mmap
+import os
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -12,16 +14,25 @@ from uprobes_sim.units import PAGE_SHIFT, PAGE_SIZE
 if TYPE_CHECKING:
     from uprobes_sim.memory import Vma
 
-_SLAB_FRAMES: Final = 256
+_SLAB_FRAMES: Final = 4096
+"""Few and large, since each is a file; what is never touched costs nothing."""
 
 
-class _Slab:
-    """A run of frames that lie behind each other in the host's memory."""
+class Slab:
+    """A run of frames that lie behind each other in the host's memory.
 
-    __slots__ = ("memory", "used")
+    It is a file without a name, so that another process can map a frame as well.
+    """
+
+    __slots__ = ("__weakref__", "file", "memory", "used")
 
     def __init__(self) -> None:
-        self.memory = mmap.mmap(-1, _SLAB_FRAMES << PAGE_SHIFT)
+        """Make *memory*, all zero, and the descriptor *file* of it."""
+        size = _SLAB_FRAMES << PAGE_SHIFT
+        self.file = os.memfd_create("uprobes-sim-frames")
+        weakref.finalize(self, os.close, self.file)
+        os.ftruncate(self.file, size)
+        self.memory = mmap.mmap(self.file, size)
         self.used = 0
 
 
@@ -30,17 +41,17 @@ class Frame:
 
     __slots__ = ("data", "index", "mapcount", "slab")
 
-    _slab = _Slab()
+    _slab = Slab()
 
     def __init__(self) -> None:
         """Take a zeroed page."""
         if Frame._slab.used == _SLAB_FRAMES:
-            Frame._slab = _Slab()
-        self.slab = Frame._slab.memory
+            Frame._slab = Slab()
+        self.slab = Frame._slab
         self.index = Frame._slab.used
         """Place in its slab, in pages: neighbours can be mapped in one go."""
         start = self.index << PAGE_SHIFT
-        self.data = memoryview(self.slab)[start : start + PAGE_SIZE]
+        self.data = memoryview(self.slab.memory)[start : start + PAGE_SIZE]
         self.mapcount = 0
         """Page table entries that point here. A private page with more is shared by a fork."""
         Frame._slab.used += 1

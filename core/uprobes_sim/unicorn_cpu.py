@@ -4,11 +4,13 @@ Unicorn's memory is the frames themselves: the slabs they lie in are its physica
 memory, and its TLB asks `mm.fault` where a virtual page is. Nothing is copied,
 and what a page may do is decided in one place. Code is looked at by the
 architecture (`Guest.inspect`) before a block of it is executed for the first
-time, so that an instruction which Unicorn gets wrong never runs.
+time, so that an instruction which Unicorn gets wrong never runs: a hook stops
+Unicorn in front of it.
 
 Tried with Unicorn 2.1.4: `until` and `count` of emu_start are not obeyed inside a
-block that is translated already; a jump to `until` ends the run without a word,
-so it is 0, where no program has code.
+block that is translated already, hooks on code neither; a jump to `until` ends the run
+without a word, so it is 0, where no program has code. Exits (`ctl_set_exits`) serve no
+better: each of them is looked up again after every run.
 """
 
 import ctypes
@@ -16,6 +18,7 @@ import signal
 import threading
 from enum import Enum, auto
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 from unicorn import Uc, UcError
 from unicorn import unicorn_const as uc_const
@@ -24,12 +27,14 @@ from unicorn.unicorn_py3.unicorn import uclib
 from uprobes_sim.arch import Regs
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
-from uprobes_sim.memory import Access, Fault, Mm, PageFault, VmFlags
+from uprobes_sim.memory import Mm, PageFault, VmFlags
 from uprobes_sim.unicorn_guest import STEPPED, Block, Guest, RegisterFile, UnicornRegs
 from uprobes_sim.unicorn_memory import GuestMemory, Replica, new_uc
 from uprobes_sim.units import PAGE_MASK
 
 _UNLIMITED: Final = (1 << 64) - 1
+_LONGEST: Final = 16
+"""Bytes that no instruction exceeds."""
 
 _BLOCK_CALLBACK: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
@@ -57,6 +62,7 @@ class UnicornCpu:
         self._memory = GuestMemory()
         self._uc = new_uc(guest, self._memory)
         self._pristine = self._uc.context_save()
+        self._known = WeakSet[Mm]()
         self._count = len(guest.registers)
         self._ids = (ctypes.c_int * self._count)(*guest.registers)
         self._file: RegisterFile | None = None
@@ -65,6 +71,10 @@ class UnicornCpu:
         self._lengths: dict[tuple[int, int], int] = {}
         """Instructions in each block that may run as it is, by address and size."""
         self._blocks: dict[tuple[int, int], Block] = {}
+        self._stops: dict[int, ctypes.c_size_t] = {}
+        """Hooks that stop Unicorn, by the address of an instruction that it must not execute."""
+        self._done: list[ctypes.c_size_t] = []
+        """Hooks that are to go, which none may while Unicorn runs."""
         self._pause: _Pause | None = None
         self._single = False
         """One instruction is executed, whatever `Guest.inspect` says of its block."""
@@ -98,7 +108,10 @@ class UnicornCpu:
         self._enter(regs, mm)
         self._limit = self.insns + budget
         while self.insns < self._limit:
-            found = self._emulate(regs) or self._resume(regs)
+            if regs.ip in self._stops:
+                found = self._special(regs)
+            else:
+                found = self._emulate(regs) or self._resume(regs)
             if found is not None:
                 return found
         return Exit(Stop.BUDGET)
@@ -128,7 +141,9 @@ class UnicornCpu:
             self._memory.mm = mm
             self._uc.ctl_flush_tb()
             self._forget(0, _UNLIMITED)
-            mm.notifiers.append(lambda low, high: self._on_change(mm, low, high))
+            if mm not in self._known:
+                self._known.add(mm)
+                mm.notifiers.append(lambda low, high: self._on_change(mm, low, high))
         self._guest.enter(self._uc, regs)
 
     def _emulate(self, regs: UnicornRegs, count: int = 0) -> Exit | None:
@@ -137,11 +152,14 @@ class UnicornCpu:
         self._pause = self._interrupt = self._error = None
         self._memory.fault = None
         self._memory.flush(self._uc)
+        while self._done:
+            _check(uclib.uc_hook_del(self._uc._uch, self._done.pop()))
         _check(uclib.uc_reg_write_batch(self._uc._uch, self._ids, file.pointers, self._count))
         illegal = False
         _inside.append(self._uc)
         try:
             self._uc.emu_start(regs.ip, 0, count=count)
+            self._memory.fault = None  # of no access of the program
         except UcError as exc:
             illegal = exc.errno == uc_const.UC_ERR_INSN_INVALID
             if not illegal and self._memory.fault is None:
@@ -168,8 +186,6 @@ class UnicornCpu:
             if self._interrupt in self._guest.sticky:
                 self._calm()
                 self._guest.enter(self._uc, regs)
-        elif self._pause is None and not regs.ip:
-            found = self._guest.segfault(regs, PageFault(0, Access.EXEC, Fault.UNMAPPED))
         if found is not None and found.stop is Stop.BREAKPOINT:
             self.insns -= 1
         elif found is not None and found.stop is Stop.FAULT:
@@ -186,28 +202,31 @@ class UnicornCpu:
             self._uc.reg_write(register, value)
 
     def _resume(self, regs: UnicornRegs) -> Exit | None:
-        """Go on after a pause: instruction by instruction to what it was for."""
-        block = self._blocks[self._last]
-        if self._pause is _Pause.BUDGET:
-            ends = self._limit - self.insns
+        """Go on after a pause. A budget ends instruction by instruction."""
+        if self._pause is _Pause.SPECIAL:
+            address, size = self._last
+            self._uc.ctl_remove_cache(address, address + size)  # it shall have the new hook
+        elif self._pause is _Pause.BUDGET:
+            for _ in range(self._limit - self.insns):
+                found = self._emulate_one(regs)
+                if found is not None or regs.ip in self._stops:
+                    return found
         else:
-            assert block.special is not None
-            ends = min(block.starts.index(block.special), self._limit - self.insns)
-        found = None
-        for _ in range(ends):
-            found = self._emulate_one(regs)
-            if found is not None:
-                return found
-        if self._pause is _Pause.SPECIAL and self.insns < self._limit and regs.ip == block.special:
-            self._pause = None
-            stepping = self._guest.set_step(regs, on=False)
+            assert regs.ip in self._stops, f"Unicorn has stopped at {regs.ip:#x}"
+        return None
+
+    def _special(self, regs: UnicornRegs) -> Exit | None:
+        """Let the architecture execute the instruction at `regs.ip`."""
+        stepping = self._guest.set_step(regs, on=False)
+        try:
             found = self._guest.special(regs, self._mm)
-            self._guest.enter(self._uc, regs)
+        finally:
             if stepping:
                 self._guest.set_step(regs, on=True)
-            self.insns += _executed(found)
-            if found is None and stepping:
-                return self._guest.interrupt(regs, STEPPED)
+        self._guest.enter(self._uc, regs)
+        self.insns += _executed(found)
+        if found is None and stepping:
+            return self._guest.interrupt(regs, STEPPED)
         return found
 
     def _emulate_one(self, regs: UnicornRegs) -> Exit | None:
@@ -255,15 +274,24 @@ class UnicornCpu:
     def _first_time(self, key: tuple[int, int]) -> int:
         """Inspect a block; answer its length, or one that no budget allows."""
         address, size = key
-        block = self._guest.inspect(self._mm.read(address, size), address)
+        block = self._guest.inspect(self._fetch(address, size), address, size)
         self._blocks[key] = block
-        if block.special is not None:
+        at = block.special
+        if at is not None and at not in self._stops:
+            self._stops[at] = _hook(self._uc, uc_const.UC_HOOK_CODE, uclib.uc_emu_stop, at, at)
             self._pause = _Pause.SPECIAL
             return _UNLIMITED
         vma = self._mm.find_vma(address)
         if vma is not None and not vma.flags & VmFlags.WRITE:
             self._lengths[key] = len(block.starts)  # elsewhere the program may change its code
         return len(block.starts)
+
+    def _fetch(self, address: int, size: int) -> bytes:
+        """Read a block, and what may belong to its last instruction."""
+        try:
+            return self._mm.read(address, size + _LONGEST)
+        except PageFault as fault:
+            return self._mm.read(address, max(size, fault.vaddr - address))
 
     def _on_interrupt(self, uc: Uc, number: int, data: object) -> None:
         self._leave(number)
@@ -289,10 +317,15 @@ class UnicornCpu:
         for key in [key for key in self._blocks if key[0] < high and sum(key) > low]:
             del self._blocks[key]
             self._lengths.pop(key, None)
+        for at in [at for at in self._stops if low - _LONGEST < at < high]:
+            self._done.append(self._stops.pop(at))
 
 
-def _hook(uc: Uc, kind: int, callback: object) -> None:
-    """Add a hook without the binding's wrapper, which costs more than the hook."""
+def _hook(uc: Uc, kind: int, callback: object, begin: int = 1, end: int = 0) -> ctypes.c_size_t:
+    """Add a hook without the binding's wrapper, which costs more than the hook.
+
+    By default it is for any address.
+    """
     handle = ctypes.c_size_t()
     status = uclib.uc_hook_add(
         uc._uch,
@@ -300,10 +333,11 @@ def _hook(uc: Uc, kind: int, callback: object) -> None:
         kind,
         ctypes.cast(callback, ctypes.c_void_p),  # type: ignore[arg-type]
         None,
-        ctypes.c_uint64(1),
-        ctypes.c_uint64(0),
+        ctypes.c_uint64(begin),
+        ctypes.c_uint64(end),
     )
     _check(status)
+    return handle
 
 
 def _check(status: int) -> None:

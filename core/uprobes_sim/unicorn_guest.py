@@ -52,7 +52,7 @@ class Block:
     """Code that is executed from its start to its end, unless something happens."""
 
     starts: tuple[int, ...]
-    """Addresses of its instructions."""
+    """Addresses of its instructions, up to a special one."""
     special: int | None = None
     """Address of the first one that the architecture wants to do itself."""
 
@@ -90,8 +90,11 @@ class Guest(Protocol):
         """Set or clear the step bit; answer what it was, None where there is no such bit."""
         ...
 
-    def inspect(self, code: bytes, vaddr: int) -> Block:
-        """Look at *code*, which lies at *vaddr*, before it is executed."""
+    def inspect(self, code: bytes, vaddr: int, size: int) -> Block:
+        """Look at *code*, which lies at *vaddr*, before its first *size* bytes are executed.
+
+        Unicorn may take the last of them for a whole instruction where more belong to it.
+        """
         ...
 
     def special(self, regs: Any, mm: Mm) -> Exit | None:  # noqa: ANN401

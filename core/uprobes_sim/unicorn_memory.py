@@ -7,7 +7,7 @@ from unicorn import Uc, UcError
 from unicorn import unicorn_const as uc_const
 
 from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
-from uprobes_sim.page_cache import Frame
+from uprobes_sim.page_cache import Frame, Slab
 from uprobes_sim.unicorn_guest import Guest, UnicornRegs
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr
 
@@ -28,7 +28,7 @@ class GuestMemory:
         """The access that `mm` has refused."""
         self.stale = False
         """The TLB holds pages that have changed."""
-        self.slabs: list[Any] = []
+        self.slabs: list[Slab] = []
         """The slabs that Unicorn has mapped, in the order of their physical addresses."""
         self._physical: dict[int, int] = {}
 
@@ -47,7 +47,7 @@ class GuestMemory:
             self.fault = exc
             return False
         entry.paddr = self._address(uc, frame)
-        entry.perms = self._perms(self.mm, vaddr)
+        entry.perms = page_rights(self.mm, vaddr)
         if entry.perms & uc_const.UC_PROT_EXEC:
             self.flush(uc)  # code may just have moved to a private page
         return True
@@ -56,28 +56,31 @@ class GuestMemory:
         slab = frame.slab
         base = self._physical.get(id(slab))
         if base is None:
-            base = self._physical[id(slab)] = _SLABS_AT + sum(map(len, self.slabs))
+            base = self._physical[id(slab)] = _SLABS_AT + sum(
+                len(each.memory) for each in self.slabs
+            )
             self.slabs.append(slab)
             map_slab(uc, base, slab)
         return base + (frame.index << PAGE_SHIFT)
 
-    def _perms(self, mm: Mm, vaddr: int) -> int:
-        """Tell what may be done with a page that is present, without asking again."""
-        vma, pte = mm.find_vma(vaddr), mm.pgtable[vaddr >> PAGE_SHIFT]
-        assert vma is not None
-        perms: int = uc_const.UC_PROT_NONE
-        if vma.flags & (VmFlags.READ | VmFlags.WRITE) or _may_read(mm, vaddr):
-            perms |= uc_const.UC_PROT_READ
-        private = pte.anon and pte.frame.mapcount == 1
-        if vma.flags & VmFlags.WRITE and (private or vma.flags & VmFlags.SHARED):
-            perms |= uc_const.UC_PROT_WRITE
-        if vma.flags & VmFlags.EXEC:
-            perms |= uc_const.UC_PROT_EXEC
-        return perms
-
 
 _SLABS_AT: Final = 1 << 20
 """Physical address of the first slab. What lies below is the replica's scratch page."""
+
+
+def page_rights(mm: Mm, vaddr: int) -> int:
+    """Tell what may be done with a page that is present, without asking again: UC_PROT_*."""
+    vma, pte = mm.find_vma(vaddr), mm.pgtable[vaddr >> PAGE_SHIFT]
+    assert vma is not None
+    rights: int = uc_const.UC_PROT_NONE
+    if vma.flags & (VmFlags.READ | VmFlags.WRITE) or _may_read(mm, vaddr):
+        rights |= uc_const.UC_PROT_READ
+    private = pte.anon and pte.frame.mapcount == 1
+    if vma.flags & VmFlags.WRITE and (private or vma.flags & VmFlags.SHARED):
+        rights |= uc_const.UC_PROT_WRITE
+    if vma.flags & VmFlags.EXEC:
+        rights |= uc_const.UC_PROT_EXEC
+    return rights
 
 
 def _may_read(mm: Mm, vaddr: int) -> bool:
@@ -89,10 +92,10 @@ def _may_read(mm: Mm, vaddr: int) -> bool:
     return True
 
 
-def map_slab(uc: Uc, base: int, slab: Any) -> None:  # noqa: ANN401  mmap.mmap has no buffer type
+def map_slab(uc: Uc, base: int, slab: Slab) -> None:
     """Make the host memory of *slab* physical memory at *base*."""
-    start = ctypes.addressof(ctypes.c_char.from_buffer(slab))
-    uc.mem_map_ptr(base, len(slab), uc_const.UC_PROT_ALL, start)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(slab.memory))
+    uc.mem_map_ptr(base, len(slab.memory), uc_const.UC_PROT_ALL, start)
 
 
 class Replica:
@@ -113,7 +116,7 @@ class Replica:
         base = _SLABS_AT
         for slab in memory.slabs:
             map_slab(self._uc, base, slab)
-            base += len(slab)
+            base += len(slab.memory)
         accesses = uc_const.UC_HOOK_MEM_READ | uc_const.UC_HOOK_MEM_WRITE
         self._uc.hook_add(accesses, self._on_access)
 

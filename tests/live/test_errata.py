@@ -6,19 +6,15 @@ from pathlib import Path
 import pytest
 
 from live.kernel import LiveKernel
-from x86_defects import AVX, AVX_STEPPED, CASES, Case
+from x86_defects import AVX, AVX_STEPPED, CASES, PROCESSOR, Case
 
-CPUINFO = Path("/proc/cpuinfo")
 PROGRAMS = (*CASES, *AVX, *AVX_STEPPED)
-
-
-PROCESSOR = set(CPUINFO.read_text().split()) if CPUINFO.exists() else set[str]()
 
 
 def run(case: Case, path: Path) -> int:
     """Run the program natively, on a processor that has its instructions."""
-    if case not in CASES and not {"avx2", "fma"} <= PROCESSOR:
-        pytest.skip("the processor has no AVX2 or no FMA")
+    if not case.needs <= PROCESSOR:
+        pytest.skip(f"the processor lacks {case.needs - PROCESSOR}")
     return subprocess.run([path], timeout=20, check=False).returncode
 
 

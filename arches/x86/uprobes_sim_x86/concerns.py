@@ -143,5 +143,5 @@ WORD_NOP: Final = Defect("x86.word_nop_refused", lambda insn: False)
 
 NOT_EMULATED: Final = (AVX_AS_JUMP, AVX_AS_CALL, XCHG_R8, SIGILL_SKIPPED)
 """Where these do not act, the processor executes what the kernel would emulate."""
-NOT_FIXED_UP: Final = (AVX_AS_RETURN, AVX_AS_FAR_CALL, AVX_AS_POPF)
+NOT_FIXED_UP: Final = (AVX_AS_CALL, AVX_AS_RETURN, AVX_AS_FAR_CALL, AVX_AS_POPF)
 """Where these do not act, the step is followed by nothing but the repair of ip."""

@@ -1,7 +1,7 @@
 """x86 as a guest of the Unicorn engine."""
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from unicorn import Uc
 from unicorn import unicorn_const as uc_const
@@ -16,6 +16,8 @@ from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.unicorn_cpu import UnicornCpu
 from uprobes_sim.unicorn_guest import STEPPED, Block
 from uprobes_sim.units import PAGE_SIZE, Vaddr
+from uprobes_sim_x86.host.execute import execute
+from uprobes_sim_x86.host.features import lacking
 from uprobes_sim_x86.info import INFO
 from uprobes_sim_x86.insn import MAX_INSN_SIZE, Insn, Undecodable, decode
 from uprobes_sim_x86.regs import EXTENDED, GENERAL, X86_EFLAGS_TF, PtRegs
@@ -33,8 +35,13 @@ _USER_SELECTORS: Final = {64: 0x23, 32: 0x1B}
 _CR4_OSFXSR, _CR4_OSXMMEXCPT = 1 << 9, 1 << 10
 _BOOT_AT: Final = 0x1000
 
-_FPU_START: Final = {x86.UC_X86_REG_FPCW: 0x37F, x86.UC_X86_REG_MXCSR: 0x1F80}
-"""What a new task finds: 80-bit precision, every exception masked. Unicorn starts with zeros."""
+_FPU_START: Final = {
+    x86.UC_X86_REG_FPCW: 0x37F,
+    x86.UC_X86_REG_FPTAG: 0xFFFF,
+    x86.UC_X86_REG_MXCSR: 0x1F80,
+}
+"""What a new task finds: 80-bit precision, every exception masked, an empty stack. Unicorn starts
+with zeros."""
 
 _REGISTERS: Final = {
     64: (
@@ -58,6 +65,7 @@ _FAULTS: Final = {
 }
 """Signals of exceptions by vector; any other is SIGSEGV without an address."""
 _ILL_ILLOPN: Final = 2
+_INVALID_OPCODE: Final = 6
 _GENERAL_PROTECTION: Final = 13
 _PAGE_FAULT: Final = 14
 
@@ -86,9 +94,10 @@ class X86Guest:
         self._info = INFO[Abi(bits, "little")]
         self._bases: dict[str, int] = {}
         self._time = 0
+        self._uc: Any = None
         self.mode = uc_const.UC_MODE_64 if bits == 64 else uc_const.UC_MODE_32
         self.registers = _REGISTERS[bits]
-        first = x86.UC_X86_REG_XMM0
+        first = x86.UC_X86_REG_YMM0
         self.preserved = (
             *range(first, first + _VECTORS[bits]),
             *range(x86.UC_X86_REG_FP0, x86.UC_X86_REG_FP7 + 1),
@@ -117,6 +126,7 @@ class X86Guest:
 
     def attach(self, uc: Uc, interrupt: Callable[[int], None]) -> None:
         """Hook syscall, which Unicorn would skip."""
+        self._uc = uc
         if self._bits == 64:
 
             def on_syscall(uc: Uc, data: object) -> None:
@@ -161,7 +171,7 @@ class X86Guest:
 
     def illegal(self, regs: PtRegs) -> Exit:
         """Name #UD."""
-        return Exit(Stop.FAULT, SigInfo(Signal.SIGILL, _ILL_ILLOPN, regs.ip), 6)
+        return Exit(Stop.FAULT, SigInfo(Signal.SIGILL, _ILL_ILLOPN, regs.ip), _INVALID_OPCODE)
 
     def segfault(self, regs: PtRegs, fault: PageFault) -> Exit:
         """Name #PF, or #GP where the address is not canonical."""
@@ -171,29 +181,30 @@ class X86Guest:
 
     # --- code -----------------------------------------------------------------
 
-    def inspect(self, code: bytes, vaddr: int) -> Block:
+    def inspect(self, code: bytes, vaddr: int, size: int) -> Block:
         """Find the instructions of a block, and the first that Unicorn must not execute."""
         starts, at = list[int](), 0
-        while at < len(code):
-            starts.append(vaddr + at)
+        while at < size:
             try:
                 insn = decode(code[at:].ljust(MAX_INSN_SIZE, b"\0"), self._bits, as_processor=True)
             except Undecodable:
                 if _vector_at(code[at:], self._bits):
                     return Block(tuple(starts), vaddr + at)
+                starts.append(vaddr + at)
                 break  # #UD, or a block that ends inside an instruction
             if _is_special(insn):
                 return Block(tuple(starts), vaddr + at)
+            starts.append(vaddr + at)
             at += insn.length
         return Block(tuple(starts))
 
     def special(self, regs: PtRegs, mm: Mm) -> Exit | None:
         """Execute what Unicorn does not, or does otherwise at each run."""
         code = _fetch(mm, regs.ip)
-        insn = _vector_at(code, self._bits) or decode(code, self._bits, as_processor=True)
+        if _vector_at(code, self._bits):
+            return self._vector(regs, mm, code)
+        insn = decode(code, self._bits, as_processor=True)
         match insn.opcode:
-            case _ if insn.vex:
-                raise self._lacking(code, regs, "no AVX, AVX-512 or XOP in Unicorn")
             case b"\x0f\x31":
                 self._read_time(regs)
             case b"\x0f\x01" if insn.modrm == 0xF9:
@@ -207,6 +218,27 @@ class X86Guest:
                 raise self._lacking(code, regs, "the engine does not know this instruction")
         regs.ip = Vaddr(regs.ip + insn.length)
         return None
+
+    def _vector(self, regs: PtRegs, mm: Mm, code: bytes) -> Exit | None:
+        """Execute a VEX, EVEX or XOP word, which Unicorn gets wrong."""
+        try:
+            insn = decode(code, self._bits, as_processor=True)
+        except Undecodable:
+            insn = None
+        try:
+            found = execute(self._uc, regs, mm, insn.length if insn else 1)
+        except PageFault as fault:
+            return self.segfault(regs, fault)
+        except EngineError as exc:
+            if insn is None:
+                return self.illegal(regs)
+            raise self._lacking(code, regs, f"no AVX in Unicorn, and {exc}") from exc
+        if found is None or found.trap_nr != _INVALID_OPCODE:
+            return found
+        lacks = lacking(insn) if insn else ""
+        if lacks:
+            raise self._lacking(code, regs, f"no AVX in Unicorn, and no {lacks} in this machine")
+        return self.illegal(regs)
 
     def _read_time(self, regs: PtRegs) -> None:
         """Answer rdtsc: the number of times that it was asked, in thousands."""

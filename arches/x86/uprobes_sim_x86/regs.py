@@ -35,7 +35,7 @@ _SELECTORS: Final = {64: {"cs": 0x33, "ss": 0x2B}, 32: {"cs": 0x23, "ss": 0x2B}}
 class PtRegs:
     """`struct pt_regs` of a 64-bit or a 32-bit task."""
 
-    __slots__ = ("bits", "file", "orig_ax", "tls")
+    __slots__ = ("avx512", "bits", "file", "orig_ax", "tls")
 
     def __init__(self, bits: Literal[32, 64]) -> None:
         """Make the registers of a task that has just started, all but flags 0."""
@@ -45,6 +45,8 @@ class PtRegs:
         """Number of the system call that the task is in."""
         self.tls: dict[int, int] = {}
         """Bases of the segments of set_thread_area, by entry of the GDT."""
+        self.avx512 = b""
+        """What AVX-512 adds to the vectors, as XSAVE has it; empty: all 0. Unicorn lacks it."""
         self.flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF
 
     @property

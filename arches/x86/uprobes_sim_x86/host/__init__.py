@@ -1,0 +1,1 @@
+"""The host's own processor as the engine of single instructions: a child under ptrace."""
