@@ -39,7 +39,7 @@ def arches(settings: Settings) -> int:
     """
     release = session_options(settings).kernel
     if release is not None:
-        parse_release(release)
+        parse_release(release.partition("+")[0])
     names = linker.installed() if settings.arch is None else (settings.arch,)
     found = [describe(name) for name in names]
     objects = [asdict(each) for each in found]

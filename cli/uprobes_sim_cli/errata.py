@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from uprobes_sim import linker, session
+from uprobes_sim import choice, linker
 from uprobes_sim.errata import Erratum
 from uprobes_sim.errors import LinkError, PluginError, UnknownArchError, UprobesSimError
 from uprobes_sim.version import Kernel, Release
@@ -33,7 +33,8 @@ def errata(settings: Settings, wanted: str | None) -> int:
 def _rows(settings: Settings) -> Iterator[tuple[str, Erratum]]:
     chosen = settings.kernel is not None or settings.cpu is not None
     for linked in _backends(settings):
-        config = session.configure(linked, session_options(settings))
+        options = session_options(settings)
+        config = choice.configure_as(linked, choice.kernel_of(linked, options), options)
         for erratum in linked.hook.arch_errata():
             if not chosen or erratum.id in config.in_force:
                 yield linked.info.name, erratum

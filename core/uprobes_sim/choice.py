@@ -4,10 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from uprobes_sim.arch import Abi
-from uprobes_sim.errors import LinkError, PluginError, ProgramError, UprobesSimError
+from uprobes_sim.errors import (
+    LinkError,
+    PluginError,
+    ProgramError,
+    UnknownKernelError,
+    UprobesSimError,
+)
 from uprobes_sim.linker import Linked, find, installed, link
 from uprobes_sim.loader import Program, machine_name
-from uprobes_sim.version import RELEASES, Config, Kernel, parse_release
+from uprobes_sim.version import RELEASES, Config, Kernel, parse_kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +22,7 @@ class Options:
 
     arch: str | None = None
     kernel: str | None = None
-    """A release as `parse_release` takes it."""
+    """A release, as `parse_kernel` takes it."""
     cpu: str | None = None
     errata: Literal["linux", "none"] = "linux"
     bits: Literal[64, 32] = 64
@@ -74,17 +80,43 @@ def configure(linked: Linked, options: Options) -> Config:
     """Choose the simulated machine.
 
     Raises:
-        UprobesSimError: no such kernel release, no such processor.
+        UprobesSimError: no such kernel release, no such processor, or the release has no
+            uprobes on this architecture.
     """
-    release = RELEASES[-1] if options.kernel is None else parse_release(options.kernel)
+    kernel = kernel_of(linked, options)
+    if not kernel.has("uprobes"):
+        row = next(row for row in linked.hook.arch_behaviours() if row.name == "uprobes")
+        also = f", or {row.series}, the patches on the way there" if row.series else ""
+        raise UnknownKernelError(
+            f"Linux {kernel} has no uprobes on {linked.info.name}; "
+            f"{Kernel(row.since)} is the first{also}"
+        )
+    return configure_as(linked, kernel, options)
+
+
+def kernel_of(linked: Linked, options: Options) -> Kernel:
+    """Find the kernel that is asked for, with the rows of the backend.
+
+    Raises:
+        UnknownKernelError: as `parse_kernel`.
+    """
+    newest = str(Kernel(RELEASES[-1]))
+    return parse_kernel(options.kernel or newest, linked.hook.arch_behaviours())
+
+
+def configure_as(linked: Linked, kernel: Kernel, options: Options) -> Config:
+    """Choose the simulated machine, which has *kernel*, with uprobes or without.
+
+    Raises:
+        UprobesSimError: no such processor.
+    """
     cpus = linked.info.cpus
     if options.cpu is not None and options.cpu not in cpus:
         raise UprobesSimError(
             f"{linked.info.name} has no processor {options.cpu}; it knows {', '.join(cpus)}"
         )
-    kernel = Kernel(release, linked.hook.arch_behaviours())
     cpu = options.cpu or cpus[0]
     in_force = frozenset(
-        erratum.id for erratum in linked.hook.arch_errata() if erratum.in_force(release, cpu)
+        erratum.id for erratum in linked.hook.arch_errata() if erratum.in_force(kernel.release, cpu)
     )
     return Config(kernel, cpu, options.errata, in_force)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from uprobes_sim.arch import ArchUprobe
-from uprobes_sim.choice import Options, configure
+from uprobes_sim.choice import Options, configure, configure_as, kernel_of
 from uprobes_sim.errors import KernelError, Refused, UprobesSimError
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
@@ -103,7 +103,8 @@ class Explainer:
         return {str(kernel): self._with(str(kernel)) for kernel in map(Kernel, RELEASES)}
 
     def _with(self, release: str) -> Uprobes:
-        config = configure(self._linked, replace(self._options, kernel=release))
+        kernel = kernel_of(self._linked, replace(self._options, kernel=release))
+        config = configure_as(self._linked, kernel, self._options)
         return Uprobes(self._linked, config, Scheduler())
 
     def _new_mm(self) -> Mm:

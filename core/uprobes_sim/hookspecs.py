@@ -230,6 +230,22 @@ class WeakHooks(Protocol):
         ...
 
     @_hookspec
+    def arch_uprobe_enable_step(self, auprobe: ArchUprobe, task: Task) -> bool:
+        """Make the processor stop after one instruction. Asked by kernels of 3.7 only.
+
+        Default: True, `arch_uprobe_pre_xol` has done it.
+        """
+        ...
+
+    @_hookspec
+    def arch_uprobe_disable_step(self, auprobe: ArchUprobe, task: Task) -> bool:
+        """Undo `arch_uprobe_enable_step`. Asked by kernels of 3.7 only.
+
+        Default: True, `arch_uprobe_post_xol` or `arch_uprobe_abort_xol` has done it.
+        """
+        ...
+
+    @_hookspec
     def arch_uprobe_step(self, cpu: Cpu, task: Task) -> Exit:
         """Have the engine execute the instruction in the slot.
 

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Final, Protocol
@@ -225,12 +226,19 @@ class Mm:
         """Map *length* bytes at *start*, over whatever was there (MAP_FIXED).
 
         A file mapping is shown to `uprobe_mmap`, as the kernel does.
+
+        Raises:
+            KernelError: as `uprobe_mmap`.
         """
         end = start + page_align(length)
         self.munmap(start, end - start)
         vma = Vma(self, start, end, flags, inode, pgoff, name)
         self._insert(vma)
-        self._uprobe_mmap(vma)
+        try:
+            self._uprobe_mmap(vma)
+        except KernelError:  # older kernels let a probe that cannot be installed fail a mapping
+            self.munmap(start, end - start)
+            raise
         return vma
 
     def munmap(self, start: int, length: int) -> None:
@@ -284,8 +292,9 @@ class Mm:
                 rest = Vma(self, at, vma.end, vma.flags, vma.inode, pgoff, vma.name)
                 vma.end = at
                 self._insert(rest)
-                self._uprobe_mmap(vma)
-                self._uprobe_mmap(rest)
+                for part in (vma, rest):
+                    with suppress(KernelError):  # vma_adjust does not look
+                        self._uprobe_mmap(part)
 
     def _uprobe_mmap(self, vma: Vma) -> None:
         if vma.inode is not None and self.uprobes_state is not None:

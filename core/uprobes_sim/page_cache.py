@@ -73,6 +73,10 @@ class Inode:
     pages: dict[int, Frame] = field(default_factory=dict)
     """Page cache by page number in the file."""
     i_mmap: list["Vma"] = field(default_factory=list)
+    has_read_folio: bool = True
+    """Its file system can read it by pages: not so of procfs, say."""
+    is_shmem: bool = False
+    """A file of tmpfs, a memfd: older kernels could not probe it."""
 
     @property
     def size(self) -> int:

@@ -31,6 +31,8 @@ class UprobeTaskState(Enum):
     UTASK_SSTEP = 1
     UTASK_SSTEP_ACK = 2
     UTASK_SSTEP_TRAPPED = 3
+    UTASK_BP_HIT = 4
+    """Of kernels up to 3.7, where it has number 1."""
 
 
 @dataclass(slots=True)
@@ -162,6 +164,8 @@ def uprobe_pre_sstep_notifier(task: Task) -> bool:
     pending = task.utask is not None and bool(task.utask.return_instances)
     if not task.mm.has_uprobes and not pending:
         return False
+    if task.utask is not None and task.config.kernel.has("utask_bp_hit"):
+        task.utask.state = UprobeTaskState.UTASK_BP_HIT  # whatever it was
     task.tif_uprobe = True
     return True
 

@@ -3,48 +3,32 @@
 The first half of kernel/events/uprobes.c, in its order; `swbp` has the hits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Final
 
 from sortedcontainers import SortedDict
 
 from uprobes_sim.arch import ArchUprobe
+from uprobes_sim.consumers import Cookie, FilterCtx
+from uprobes_sim.consumers import HandlerResult as HandlerResult
+from uprobes_sim.consumers import UprobeConsumer as UprobeConsumer
 from uprobes_sim.errno import Errno
-from uprobes_sim.errors import KernelError, Refused
+from uprobes_sim.errors import KernelError
 from uprobes_sim.events import How
 from uprobes_sim.linker import Linked
-from uprobes_sim.memory import Mm, Vma, VmFlags
+from uprobes_sim.log import Act, Record
+from uprobes_sim.memory import Mm, Vma
 from uprobes_sim.page_cache import Inode
+from uprobes_sim.places import valid_vma as valid_vma
+from uprobes_sim.places import vma_rules
+from uprobes_sim.prepare import analyze_insn, check_register, copy_insn
 from uprobes_sim.sched import Scheduler
+from uprobes_sim.semaphores import DelayedUprobes, pay_delayed
 from uprobes_sim.task import Task
-from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
-from uprobes_sim.version import Config
-from uprobes_sim.xol import UprobesState
-
-_PLACE_FLAGS: Final = VmFlags.HUGETLB | VmFlags.MAYEXEC | VmFlags.MAYSHARE
-
-
-class HandlerResult(IntEnum):
-    """What a handler may answer."""
-
-    KEEP = 0
-    UPROBE_HANDLER_REMOVE = 1
-    """Remove the breakpoint from this process, if all consumers say so."""
-
-
-@dataclass(eq=False, slots=True)
-class UprobeConsumer:
-    """`struct uprobe_consumer`: who wants to hear of a probe."""
-
-    handler: Callable[[Task], HandlerResult] | None = None
-    """Called at each hit, `task.regs.ip` at the probe."""
-    ret_handler: Callable[[Task, Vaddr], None] | None = None
-    """Called when the probed function returns, with the address that was entered."""
-    filter: Callable[[Mm], bool] | None = None
-    """Which processes to install in; asked at installation only. None: all."""
+from uprobes_sim.units import Offset, Vaddr
+from uprobes_sim.version import Config, Kernel
+from uprobes_sim.xol import UprobesState, uprobes_state
 
 
 @dataclass(eq=False, slots=True)
@@ -53,21 +37,35 @@ class Uprobe:
 
     inode: Inode
     offset: Offset
+    ref_ctr_offset: Offset = Offset(0)
+    """Where in the file its semaphore is; 0: it has none."""
     consumers: list[UprobeConsumer] = field(default_factory=list)
     """The newest first, which is the order of calls."""
     arch: ArchUprobe | None = None
     """The instruction, copied and accepted (UPROBE_COPY_INSN); None before."""
+    ref: int = 0
+    """References: its consumers, the steps under way, pending returns."""
+    skip_sstep: bool = True
+    """UPROBE_SKIP_SSTEP of older kernels: it was always skipped so far."""
 
 
-def valid_vma(vma: Vma, *, is_register: bool) -> bool:
-    """Tell whether uprobes may write into *vma*.
+@dataclass(frozen=True, slots=True)
+class Does:
+    """Rows of the version table that every hit asks for, looked up once."""
 
-    Registering: a private file mapping that may become executable and is not
-    writable. Otherwise writable ones count too.
-    Kernel: kernel/events/uprobes.c, valid_vma.
-    """
-    flags = _PLACE_FLAGS | VmFlags.WRITE if is_register else _PLACE_FLAGS
-    return vma.inode is not None and vma.flags & flags == VmFlags.MAYEXEC
+    handlers_see_probe_address: bool
+    handler_may_change_ip: bool
+    session_consumers: bool
+    skip_sstep_flag: bool
+    step_hooks: bool
+    hprobe_lease: bool
+    uretprobes: bool
+    any_file_vma: bool
+    filters_install: bool
+
+
+def _does(kernel: Kernel) -> Does:
+    return Does(**{name: kernel.has(name) for name in Does.__slots__})
 
 
 class Uprobes:
@@ -78,12 +76,39 @@ class Uprobes:
         self.hook = linked.hook
         self.info = linked.info
         self.config = config
+        self.has = config.kernel.has
+        self.does = _does(config.kernel)
         self.sched = sched
         self.on_step: Callable[[Task, Uprobe, How], None] = lambda task, uprobe, how: None
         """Told how each probed instruction is executed: `emulate` or `xol`."""
         self.trampoline_insns = 0
         """Instructions that trampolines have had the processor execute."""
+        self.log: list[Record] | None = None
+        """What was done and why, if somebody wants to know."""
+        self.cookie = Cookie()
+        """Of the session whose handler runs now: what it writes at entry it reads at return."""
+        self.writing: Uprobe | None = None
+        """The probe whose breakpoint is being written or taken away (container_of)."""
+        self.delayed = DelayedUprobes()
+        self.newest_id = 0
+        self._rules = vma_rules(config.kernel)
         self._tree: SortedDict[tuple[int, int], Uprobe] = SortedDict()
+
+    def record(
+        self,
+        act: Act,
+        why: str,
+        *,
+        task: Task | None = None,
+        vaddr: Vaddr | None = None,
+        uprobe: Uprobe | None = None,
+        errno: Errno | None = None,
+    ) -> None:
+        """Log what was done, and why."""
+        if self.log is not None:
+            pid = None if task is None else task.pid
+            offset = None if uprobe is None else uprobe.offset
+            self.log.append(Record(act, why, pid, vaddr, offset, errno))
 
     # --- the tree ---------------------------------------------------------
 
@@ -92,9 +117,38 @@ class Uprobes:
         found: Uprobe | None = self._tree.get((inode.ino, offset))
         return found
 
-    def _alloc_uprobe(self, inode: Inode, offset: Offset) -> Uprobe:
-        uprobe: Uprobe = self._tree.setdefault((inode.ino, offset), Uprobe(inode, offset))
+    def __iter__(self) -> Iterator[Uprobe]:
+        """Give every probe, by file and offset."""
+        return iter(self._tree.values())
+
+    def _alloc_uprobe(self, inode: Inode, offset: Offset, ref_ctr_offset: Offset) -> Uprobe:
+        """Find the probe, made now if there is none, and take a reference.
+
+        Raises:
+            KernelError: EINVAL, it is there with another reference counter.
+        """
+        new = Uprobe(inode, offset, ref_ctr_offset)
+        uprobe: Uprobe = self._tree.setdefault((inode.ino, offset), new)
+        if uprobe.ref_ctr_offset != ref_ctr_offset:
+            was = uprobe.ref_ctr_offset
+            raise KernelError(
+                Errno.EINVAL, f"ref_ctr_offset mismatch: {was:#x} before, {ref_ctr_offset:#x} now"
+            )
+        uprobe.ref += 1
         return uprobe
+
+    def put_uprobe(self, uprobe: Uprobe) -> None:
+        """Drop a reference; the last one takes the probe out of the tree (put_uprobe)."""
+        uprobe.ref -= 1
+        assert uprobe.ref >= 0, "a reference too many was dropped"
+        if not uprobe.ref and self.has("references_keep_probe"):
+            self._delete_uprobe(uprobe)
+
+    def _delete_uprobe(self, uprobe: Uprobe) -> None:
+        key = uprobe.inode.ino, uprobe.offset
+        if self._tree.get(key) is uprobe:
+            del self._tree[key]
+        self.delayed.remove(uprobe, None)
 
     def _uprobes_in(self, vma: Vma, start: int, end: int) -> list[Uprobe]:
         """List the probes of the part *start* up to *end* of *vma*, by offset."""
@@ -104,25 +158,45 @@ class Uprobes:
         keys = self._tree.irange((ino, vma.offset(start)), (ino, vma.offset(end)), (True, False))
         return [self._tree[key] for key in keys]
 
+    # --- consumers --------------------------------------------------------
+
+    def _consumer_add(self, uprobe: Uprobe, consumer: UprobeConsumer) -> None:
+        self.newest_id += 1
+        consumer.id = self.newest_id
+        uprobe.consumers.insert(0, consumer)
+
+    def has_successor(self, consumer: UprobeConsumer) -> bool:
+        """Tell whether *consumer* has a successor on some list (`uc->next`)."""
+        return any(consumer in uprobe.consumers[:-1] for uprobe in self)
+
+    def _wants(self, consumer: UprobeConsumer, mm: Mm, ctx: FilterCtx) -> bool:
+        """Ask the filter of one consumer (consumer_filter)."""
+        if not self.has("filters_install"):
+            return True
+        if consumer.filter_ctx is not None and self.has("filter_contexts"):
+            answer = consumer.filter_ctx(ctx, mm)
+        elif consumer.filter is not None:
+            answer = consumer.filter(mm)
+        else:
+            return True
+        self.record(Act.FILTER, f"{ctx.name}: {'yes' if answer else 'no'}")
+        return answer
+
+    def is_wanted(
+        self, uprobe: Uprobe, mm: Mm, ctx: FilterCtx = FilterCtx.UPROBE_FILTER_UNREGISTER
+    ) -> bool:
+        """Tell whether any consumer wants *mm* (filter_chain)."""
+        return any(self._wants(consumer, mm, ctx) for consumer in uprobe.consumers)
+
+    def calls(self, consumer: UprobeConsumer, task: Task) -> bool:
+        """Ask a filter, as older kernels do at each hit, whether *consumer* is to hear of it."""
+        return consumer.filter is None or consumer.filter(task.mm)
+
     # --- one place --------------------------------------------------------
 
-    def _copy_insn(self, uprobe: Uprobe) -> bytes:
-        """Copy the instruction from the file, never from a process (copy_insn).
-
-        Raises:
-            KernelError: EIO, not even its first byte is in the file.
-        """
-        inode, size = uprobe.inode, self.info.max_insn_bytes
-        if uprobe.offset >= inode.size:
-            raise KernelError(Errno.EIO, f"offset {uprobe.offset:#x} is at the end of the file")
-        first = inode.page(uprobe.offset >> PAGE_SHIFT)
-        assert first is not None
-        at = uprobe.offset & PAGE_MASK
-        insn = bytes(first.data[at : at + size])
-        second = inode.page((uprobe.offset >> PAGE_SHIFT) + 1)
-        if len(insn) < size and second is not None:
-            insn += bytes(second.data[: size - len(insn)])
-        return insn.ljust(size, b"\0")
+    def valid_vma(self, vma: Vma, *, is_register: bool) -> bool:
+        """Tell whether a mapping counts on this kernel."""
+        return valid_vma(vma, is_register=is_register, rules=self._rules)
 
     def _prepare_uprobe(self, uprobe: Uprobe, mm: Mm, vaddr: Vaddr) -> ArchUprobe:
         """Analyse the instruction, once for all processes (prepare_uprobe).
@@ -131,34 +205,18 @@ class Uprobes:
             KernelError: EIO; else as `analyze_insn`.
         """
         if uprobe.arch is None:
-            uprobe.arch = self.analyze_insn(self._copy_insn(uprobe), mm, vaddr)
+            uprobe.arch = analyze_insn(self, copy_insn(self, uprobe), mm, vaddr)
         return uprobe.arch
 
     def analyze_insn(self, insn: bytes, mm: Mm, vaddr: Vaddr) -> ArchUprobe:
-        """Accept an instruction, as it lies in the file, for a probe at *vaddr*.
-
-        Raises:
-            KernelError: ENOTSUPP for a trap; what the architecture refuses.
-        """
-        opcode = insn[: self.info.swbp_size]
-        if self.is_trap_insn(opcode, mm):
-            text = self.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=mm.abi)
-            raise Refused(
-                Errno.ENOTSUPP,
-                f"{self.info.name}.trap",
-                f"the instruction in the file, {text} ({opcode.hex()}), is a trap already",
-            )
-        return self.hook.arch_uprobe_analyze_insn(insn=insn, mm=mm, vaddr=vaddr, config=self.config)
+        """Accept an instruction, as it lies in the file. Raises as `prepare.analyze_insn`."""
+        return analyze_insn(self, insn, mm, vaddr)
 
     def is_trap_insn(self, opcode: bytes, mm: Mm) -> bool:
         """Ask the hook by which this kernel tells traps."""
-        if self.config.kernel.has("is_trap_insn"):
+        if self.has("is_trap_insn"):
             return self.hook.is_trap_insn(insn=opcode, abi=mm.abi)
         return self.hook.is_swbp_insn(insn=opcode, abi=mm.abi)
-
-    def is_wanted(self, uprobe: Uprobe, mm: Mm) -> bool:
-        """Tell whether any consumer wants *mm* (filter_chain)."""
-        return any(_wants(consumer, mm) for consumer in uprobe.consumers)
 
     def _install_breakpoint(self, uprobe: Uprobe, vma: Vma, vaddr: Vaddr) -> None:
         """Write the breakpoint into one process (install_breakpoint).
@@ -168,20 +226,43 @@ class Uprobes:
         """
         mm = vma.mm
         auprobe = self._prepare_uprobe(uprobe, mm, vaddr)
-        first = not mm.has_uprobes
-        mm.has_uprobes = True  # before the write: a thread may hit it at once
+        had = mm.has_uprobes
+        self._count_breakpoint(mm, +1)  # before the write: a thread may hit it at once
+        self.writing = uprobe
         try:
             self.hook.set_swbp(auprobe=auprobe, vma=vma, vaddr=vaddr)
         except KernelError:
-            mm.has_uprobes = not first
+            self._count_breakpoint(mm, -1)
+            if self.has("mmf_flags"):
+                mm.has_uprobes = had
             raise
+        finally:
+            self.writing = None
+        self.record(Act.INSTALL, "a consumer wants this process", vaddr=vaddr, uprobe=uprobe)
         mm.recalc_uprobes = False
 
     def _remove_breakpoint(self, uprobe: Uprobe, vma: Vma, vaddr: Vaddr) -> None:
         """Write the original back into one process (remove_breakpoint)."""
-        vma.mm.recalc_uprobes = True
-        if uprobe.arch is not None:
+        mm = vma.mm
+        mm.recalc_uprobes = self.has("mmf_flags")
+        if uprobe.arch is None:
+            return
+        self.writing = uprobe
+        try:
             self.hook.set_orig_insn(auprobe=uprobe.arch, vma=vma, vaddr=vaddr)
+        finally:
+            self.writing = None
+        self.record(Act.REMOVE, "nobody wants it here any more", vaddr=vaddr, uprobe=uprobe)
+        self._count_breakpoint(mm, -1)
+
+    def _count_breakpoint(self, mm: Mm, d: int) -> None:
+        """Set MMF_HAS_UPROBES; older kernels count instead."""
+        if not self.has("mmf_flags"):
+            state = uprobes_state(mm)
+            state.count += d
+            mm.has_uprobes = state.count != 0
+        elif d > 0:
+            mm.has_uprobes = True
 
     # --- all places -------------------------------------------------------
 
@@ -190,7 +271,7 @@ class Uprobes:
         places = []
         for vma in reversed(uprobe.inode.i_mmap):
             vaddr = vma.vaddr(uprobe.offset)
-            if vma.start <= vaddr < vma.end and valid_vma(vma, is_register=is_register):
+            if vma.start <= vaddr < vma.end and self.valid_vma(vma, is_register=is_register):
                 places.append((vma, vaddr))
         return places
 
@@ -205,50 +286,65 @@ class Uprobes:
         for vma, vaddr in self._build_map_info(uprobe, is_register=new is not None):
             self.sched.cond_resched("register_for_each_vma")
             if new is not None:
-                if _wants(new, vma.mm):
-                    self._install_breakpoint(uprobe, vma, vaddr)
-            elif vma.mm.has_uprobes and not self.is_wanted(uprobe, vma.mm):
+                if self._wants(new, vma.mm, FilterCtx.UPROBE_FILTER_REGISTER):
+                    self._install_for_register(uprobe, vma, vaddr)
+            elif self._may_have_breakpoints(vma.mm) and not self.is_wanted(uprobe, vma.mm):
                 try:
                     self._remove_breakpoint(uprobe, vma, vaddr)
                 except KernelError as exc:
                     failed = exc
-        if failed is not None:
+        if failed is not None and self.has("failed_removal_leaks"):
             raise failed
 
-    def uprobe_register(self, inode: Inode, offset: Offset, consumer: UprobeConsumer) -> Uprobe:
+    def _install_for_register(self, uprobe: Uprobe, vma: Vma, vaddr: Vaddr) -> None:
+        try:
+            self._install_breakpoint(uprobe, vma, vaddr)
+        except KernelError as exc:
+            if exc.errno is not Errno.EEXIST:
+                raise
+            why = "a breakpoint is there: -EEXIST is taken for success"
+            self.record(Act.PRESENT, why, vaddr=vaddr, uprobe=uprobe, errno=exc.errno)
+
+    def _may_have_breakpoints(self, mm: Mm) -> bool:
+        return mm.has_uprobes or not self.has("mmf_flags")
+
+    def uprobe_register(
+        self,
+        inode: Inode,
+        offset: Offset,
+        consumer: UprobeConsumer,
+        ref_ctr_offset: Offset = Offset(0),
+    ) -> Uprobe:
         """Put a probe on *offset* of a file, in every process that maps it, now and later.
 
-        The instruction is looked at only where somebody maps it.
+        The instruction is looked at only where somebody maps it. *ref_ctr_offset*: where in
+        the file a counter of its consumers' interest is, 0 for none.
         Kernel: kernel/events/uprobes.c, uprobe_register.
 
         Raises:
             KernelError: EINVAL for a consumer without callback, an offset beyond
-                the end or misaligned; else as the instruction is refused.
+                the end or misaligned, another counter than before; EIO for a file without
+                pages; else as the instruction is refused.
         """
-        if consumer.handler is None and consumer.ret_handler is None:
-            raise KernelError(Errno.EINVAL, "a consumer needs a handler")
-        if consumer.ret_handler is not None and not self.config.kernel.has("uretprobes"):
-            raise Refused(
-                Errno.EINVAL,
-                "uprobes.no_return",
-                f"Linux {self.config.kernel} has no return probes",
-            )
-        if offset > inode.size:
-            raise KernelError(Errno.EINVAL, f"offset {offset:#x} is beyond the end of the file")
-        if offset % self.info.swbp_size and self.config.kernel.has("offset_alignment"):
-            raise Refused(
-                Errno.EINVAL,
-                f"{self.info.name}.alignment",
-                f"offset {offset:#x} is no multiple of {self.info.swbp_size}",
-            )
-        uprobe = self._alloc_uprobe(inode, offset)
-        uprobe.consumers.insert(0, consumer)
+        try:
+            check_register(self, inode, offset, consumer, ref_ctr_offset)
+            uprobe = self._alloc_uprobe(inode, offset, ref_ctr_offset)
+            first = not uprobe.consumers
+            self._consumer_add(uprobe, consumer)
+            self.record(Act.REGISTER, "the newest consumer is called first", uprobe=uprobe)
+            if first or self.has("each_consumer_installs"):
+                self._register_or_undo(uprobe, consumer)
+        except KernelError as exc:
+            self.record(Act.REFUSE, exc.reason, errno=exc.errno)
+            raise
+        return uprobe
+
+    def _register_or_undo(self, uprobe: Uprobe, consumer: UprobeConsumer) -> None:
         try:
             self._register_for_each_vma(uprobe, consumer)
         except KernelError:
             self.uprobe_unregister(uprobe, consumer)
             raise
-        return uprobe
 
     def uprobe_unregister(self, uprobe: Uprobe, consumer: UprobeConsumer) -> None:
         """Take a consumer away, and the breakpoints that were its only.
@@ -262,12 +358,32 @@ class Uprobes:
         if consumer not in uprobe.consumers:
             raise KernelError(Errno.ENOENT, "that consumer is not registered with the probe")
         uprobe.consumers.remove(consumer)
+        self.record(Act.UNREGISTER, f"{len(uprobe.consumers)} consumers stay", uprobe=uprobe)
         try:
-            self._register_for_each_vma(uprobe, None)
-        except KernelError:
+            if not uprobe.consumers or self.has("each_consumer_installs"):
+                self._register_for_each_vma(uprobe, None)
+        except KernelError as exc:
+            why = f"unregister, leaking uprobe: {exc.reason}"
+            self.record(Act.LEAK, why, uprobe=uprobe, errno=exc.errno)
             return
-        if not uprobe.consumers:
-            del self._tree[uprobe.inode.ino, uprobe.offset]
+        if not uprobe.consumers and not self.has("references_keep_probe"):
+            self._delete_uprobe(uprobe)
+        self.put_uprobe(uprobe)
+
+    def uprobe_apply(self, uprobe: Uprobe, consumer: UprobeConsumer, *, add: bool) -> None:
+        """Ask the filter of *consumer* again: install where it wants more, or remove.
+
+        Kernel: kernel/events/uprobes.c, uprobe_apply.
+
+        Raises:
+            KernelError: ENOENT, it is no consumer of the probe; ENOSYS, this kernel cannot;
+                else as `uprobe_register`.
+        """
+        if not self.has("uprobe_apply"):
+            raise KernelError(Errno.ENOSYS, f"Linux {self.config.kernel} has no uprobe_apply")
+        if consumer not in uprobe.consumers:
+            raise KernelError(Errno.ENOENT, "that consumer is not registered with the probe")
+        self._register_for_each_vma(uprobe, consumer if add else None)
 
     def unapply_uprobe(self, uprobe: Uprobe, mm: Mm) -> None:
         """Remove the breakpoints of one process, as its handlers wish (unapply_uprobe)."""
@@ -283,29 +399,68 @@ class Uprobes:
         mm.uprobes_state = UprobesState(mm, self)
 
     def uprobe_mmap(self, vma: Vma) -> None:
-        """Install the probes of a new file mapping. An error is nobody's (uprobe_mmap)."""
-        if not valid_vma(vma, is_register=True):
+        """Install the probes of a new file mapping (uprobe_mmap).
+
+        Raises:
+            KernelError: on kernels that tell; on others an error is nobody's.
+        """
+        if not self._tree:
+            return
+        if vma.mm.has_uprobes and self.delayed:
+            pay_delayed(self, vma)
+        if not self.valid_vma(vma, is_register=True):
             return
         for uprobe in self._uprobes_in(vma, vma.start, vma.end):
-            if self.is_wanted(uprobe, vma.mm):
-                try:
-                    self._install_breakpoint(uprobe, vma, vma.vaddr(uprobe.offset))
-                except KernelError:
-                    continue
+            if self.is_wanted(uprobe, vma.mm, FilterCtx.UPROBE_FILTER_MMAP):
+                self._install_for_mmap(uprobe, vma, vma.vaddr(uprobe.offset))
+
+    def _install_for_mmap(self, uprobe: Uprobe, vma: Vma, vaddr: Vaddr) -> None:
+        try:
+            self._install_breakpoint(uprobe, vma, vaddr)
+        except KernelError as exc:
+            if exc.errno is Errno.EEXIST:
+                self._count_breakpoint(vma.mm, +1)  # copied by a fork, or somebody else's
+                return
+            if self.has("mmap_reports_errors"):
+                raise
+            self.record(Act.SWALLOW, exc.reason, vaddr=vaddr, uprobe=uprobe, errno=exc.errno)
 
     def uprobe_munmap(self, vma: Vma, start: int, end: int) -> None:
         """Note that probes may go with a mapping (uprobe_munmap)."""
-        if vma.mm.has_uprobes and valid_vma(vma, is_register=False):
-            vma.mm.recalc_uprobes |= bool(self._uprobes_in(vma, start, end))
+        mm = vma.mm
+        if not mm.has_uprobes or not self.valid_vma(vma, is_register=False):
+            return
+        if not self.has("mmf_flags"):
+            for uprobe in self._uprobes_in(vma, start, end):
+                opcode = mm.read(vma.vaddr(uprobe.offset), self.info.swbp_size, force=True)
+                if self.hook.is_swbp_insn(insn=opcode, abi=mm.abi):
+                    self._count_breakpoint(mm, -1)
+        elif not mm.recalc_uprobes and self._uprobes_in(vma, start, end):
+            mm.recalc_uprobes = True
 
     def mmf_recalc_uprobes(self, mm: Mm) -> None:
         """Clear MMF_HAS_UPROBES if no mapping has a probe any more."""
         mm.has_uprobes = any(
             self._uprobes_in(vma, vma.start, vma.end)
             for vma in mm.vmas.values()
-            if valid_vma(vma, is_register=False)
+            if self.valid_vma(vma, is_register=False)
         )
+        if not mm.has_uprobes:
+            self.record(Act.HAS, "no mapping has a probe any more: MMF_HAS_UPROBES is cleared")
 
+    def uprobe_dup_mmap(self, old: Mm, new: Mm) -> None:
+        """Tell a copy of an address space that it has breakpoints. No filter is asked.
 
-def _wants(consumer: UprobeConsumer, mm: Mm) -> bool:
-    return consumer.filter is None or consumer.filter(mm)
+        Kernel: kernel/events/uprobes.c, uprobe_dup_mmap; before MMF_HAS_UPROBES, dup_mmap
+        showed each mapping to uprobe_mmap.
+        """
+        if not self.has("mmf_flags"):
+            for vma in list(new.vmas.values()):
+                self.uprobe_mmap(vma)
+        elif old.has_uprobes:
+            new.has_uprobes = new.recalc_uprobes = True
+            self.record(Act.INHERIT, "the child has its parent's breakpoints; no filter was asked")
+
+    def uprobe_clear_state(self, mm: Mm) -> None:
+        """Forget what is owed to an address space that is going (uprobe_clear_state)."""
+        self.delayed.remove(None, mm)

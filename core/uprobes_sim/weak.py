@@ -74,6 +74,14 @@ class Weak:
         return False
 
     @hookimpl(trylast=True)
+    def arch_uprobe_enable_step(self, auprobe: ArchUprobe, task: Task) -> bool:
+        return True
+
+    @hookimpl(trylast=True)
+    def arch_uprobe_disable_step(self, auprobe: ArchUprobe, task: Task) -> bool:
+        return True
+
+    @hookimpl(trylast=True)
     def arch_uprobe_step(self, cpu: Cpu, task: Task) -> Exit:
         return cpu.step(task.regs, task.mm)
 

@@ -20,7 +20,7 @@ class XolArea:
     """`struct xol_area`: one page, mapped as `[uprobes]`, until the process ends."""
 
     def __init__(self, mm: Mm, info: ArchInfo, trampoline: bytes, sched: Scheduler) -> None:
-        """Map the page and put *trampoline* in front.
+        """Map the page and put *trampoline* in front; none on kernels without return probes.
 
         Kernel: kernel/events/uprobes.c, __create_xol_area and xol_add_vma.
 
@@ -28,14 +28,15 @@ class XolArea:
             KernelError: ENOMEM, no room in the address space.
         """
         self.vaddr = mm.get_unmapped_area(PAGE_SIZE, limit=mm.task_size)
-        """Start of the page, and so the address of the trampoline."""
+        """Start of the page, and so the address of the trampoline, if it has one."""
+        self.has_trampoline = bool(trampoline)
         self.replaced: set[Vaddr] = set()
         """Return addresses for which the trampoline's has stood."""
         self._mm = mm
         self._sched = sched
         self._slot_bytes = info.xol_slot_bytes
         self._busy = bytearray(PAGE_SIZE // info.xol_slot_bytes)
-        self._busy[0] = True  # the trampoline's, for ever
+        self._busy[0] = bool(trampoline)  # its own for ever
         mm.mmap(self.vaddr, PAGE_SIZE, XOL_FLAGS, name="[uprobes]")
         self._page = mm.fault(self.vaddr, Access.EXEC).data  # ours, even if the program unmaps it
         self._copy(self.vaddr, trampoline)
@@ -81,6 +82,8 @@ class UprobesState:
         """The backend's own: where its trampolines are."""
         self.residue: dict[int, bytes] = {}
         """What trampolines have last left below the stack pointer, words by their address."""
+        self.count = 0
+        """Breakpoints in place, as kernels before MMF_HAS_UPROBES count them."""
 
     def uprobe_mmap(self, vma: Vma) -> None:
         """Pass on: a file mapping was made or cut."""
@@ -98,7 +101,9 @@ class UprobesState:
         """
         if self.xol_area is None:
             up = self.uprobes
-            code = up.hook.arch_uretprobe_trampoline(abi=self._mm.abi, config=up.config)
+            code = b""
+            if up.has("uretprobes"):
+                code = up.hook.arch_uretprobe_trampoline(abi=self._mm.abi, config=up.config)
             self.xol_area = XolArea(self._mm, up.info, code, up.sched)
         return self.xol_area
 
@@ -110,7 +115,8 @@ class UprobesState:
     @property
     def trampoline_vaddr(self) -> Vaddr | None:
         """Address of the return trampoline, if the page exists (uprobe_get_trampoline_vaddr)."""
-        return None if self.xol_area is None else self.xol_area.vaddr
+        area = self.xol_area
+        return area.vaddr if area is not None and area.has_trampoline else None
 
 
 def uprobes_state(mm: Mm) -> UprobesState:

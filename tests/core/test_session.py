@@ -9,7 +9,7 @@ import pytest
 
 from elf_programs import TARGETS, program
 from uprobes_sim.errno import Errno
-from uprobes_sim.errors import ProgramError, UprobesSimError
+from uprobes_sim.errors import ProgramError, UnknownKernelError, UprobesSimError
 from uprobes_sim.events import Event, Hit, Output, ProbeRefused, Return, Summary
 from uprobes_sim.session import Options, demonstration, run
 
@@ -120,17 +120,19 @@ def test_an_unknown_processor_is_refused_with_those_there_are() -> None:
         events_of(program("powerpc", "add3"), options=Options(cpu="z80"))
 
 
-@pytest.mark.parametrize(("kernel", "works"), [("3.6", False), ("3.7", True)])
-def test_powerpc_has_uprobes_since_3_7(kernel: str, works: bool) -> None:
+def test_powerpc_has_no_uprobes_before_3_7() -> None:
     """8b7b80b9ebb4 powerpc: Uprobes port to powerpc."""
-    events = events_of(
-        program("powerpc", "add3"),
-        "add3",
-        options=Options(kernel=kernel, compare=False),
-        status=0 if works else 1,
-    )
+    with pytest.raises(UnknownKernelError, match=r"3\.7 is the first, or 3\.6\+powerpc-v3"):
+        events_of(program("powerpc", "add3"), "add3", options=Options(kernel="3.6"))
 
-    assert isinstance(events[-1], Summary if works else ProbeRefused)
+
+@pytest.mark.parametrize("kernel", ["3.7", "3.6+powerpc-v3"])
+def test_powerpc_has_them_since_3_7_and_in_the_patches_before(kernel: str) -> None:
+    options = Options(kernel=kernel, compare=False)
+
+    events = events_of(program("powerpc", "add3"), "add3", options=options)
+
+    assert isinstance(events[-1], Summary)
 
 
 @pytest.mark.parametrize("bits", [64, 32])

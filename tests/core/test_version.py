@@ -1,12 +1,22 @@
 """core/uprobes_sim/version.py"""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from uprobes_sim import version
 from uprobes_sim.errors import UnknownKernelError
-from uprobes_sim.version import BEHAVIOURS, RELEASES, Behaviour, Kernel, Release, parse_release
+from uprobes_sim.uprobes import Does
+from uprobes_sim.version import (
+    BEHAVIOURS,
+    RELEASES,
+    Behaviour,
+    Kernel,
+    Release,
+    parse_kernel,
+    parse_release,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,5 +69,22 @@ def test_every_row_is_asked_for() -> None:
     """A behaviour that nobody asks for is one that no release has."""
     package = Path(version.__file__).parent
     sources = [path.read_text() for path in package.glob("*.py") if path.name != "version.py"]
+    asked = {name for source in sources for name in re.findall(r'"(\w+)"', source)}
 
-    assert [row.name for row in BEHAVIOURS if not any(f'"{row.name}"' in s for s in sources)] == []
+    assert {row.name for row in BEHAVIOURS} - asked - set(Does.__slots__) == set()
+
+
+def test_a_patch_series_has_what_it_brought() -> None:
+    row = Behaviour("uprobes", (3, 7), None, "…", "…", series="3.6+toy-v3")
+
+    plain, patched = (parse_kernel(text, (row,)) for text in ("3.6", "3.6+toy-v3"))
+
+    assert (plain.has("uprobes"), patched.has("uprobes")) == (False, True)
+    assert (str(plain), str(patched)) == ("3.6", "3.6+toy-v3")
+    assert patched.has("present_swbp_is_eexist")  # the core is that of 3.6
+
+
+@pytest.mark.parametrize("rows", [(), (Behaviour("a", (3, 7), None, "…", "…", "3.6+toy-v3"),)])
+def test_a_series_that_is_not_there_is_refused(rows: tuple[Behaviour, ...]) -> None:
+    with pytest.raises(UnknownKernelError, match=r"no patch series is called 3\.6\+other; "):
+        parse_kernel("3.6+other", rows)

@@ -74,7 +74,6 @@ def test_words_of_each_kind(insn: str, how: str, rule: str) -> None:
         pytest.param("7c632a12", LE64, "power8", None, "xol", id="modud is newer than POWER8"),
         pytest.param("7c632a12", BE64, "power9", None, "emulate", id="modud, big-endian"),
         pytest.param("44000002", LE64, None, "5.13", "emulate", id="sc before 5.19"),
-        pytest.param("44000002", LE64, None, "3.6", "reject", id="no uprobes before 3.7"),
     ],
 )
 def test_a_verdict_depends_on_the_machine(
