@@ -35,12 +35,25 @@ class Sym:
     local: bool = False
 
 
+@dataclass(frozen=True)
+class Part:
+    """A section: a piece of a segment, or data that is not loaded."""
+
+    name: str
+    vaddr: int = 0
+    size: int = 0
+    data: bytes = b""
+    kind: int = 1
+
+
 @dataclass
 class Elf:
     """An ELF file; each segment's bytes start at a page of the file, after the headers."""
 
     segments: tuple[Segment, ...] = (Segment(0x10000, b"\0" * 64),)
     symbols: tuple[Sym, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """Sections behind `.text`, from number 2 on."""
     abi: Abi = field(default_factory=lambda: Abi(64, "little"))
     e_type: int = ET_EXEC
     machine: int = TOY
@@ -91,9 +104,18 @@ class Elf:
         body[: ehsize + len(phdrs)] = ident + struct.pack(form, *header.values()) + phdrs
         return bytes(body)
 
+    def _offset(self, vaddr: int) -> int:
+        """Find where an address lies in the file: each segment starts at a page."""
+        at = PAGE
+        for segment in self.segments:
+            if segment.vaddr <= vaddr < segment.vaddr + len(segment.data):
+                return at + vaddr - segment.vaddr
+            at += -(-len(segment.data) // PAGE) * PAGE
+        raise ValueError(f"{vaddr:#x} is in no segment")
+
     def _sections(self, body: bytearray, order: str, *, wide: bool) -> tuple[int, int]:
         """Append .text (of the first segment), the symbols and the names; answer where."""
-        if not self.symbols:
+        if not self.symbols and not self.parts:
             return 0, 0
         strings, rows = bytearray(1), bytearray(24 if wide else 16)
         for symbol in self.symbols:
@@ -107,12 +129,21 @@ class Elf:
                 rows += struct.pack(f"{order}IIIBBH", at, symbol.value, symbol.size, *tail)
         table = ".dynsym" if self.dynsym else ".symtab"
         names = b"\0.text\0" + table.encode() + b"\0.strtab\0.shstrtab\0"
+        names += b"".join(part.name.encode() + b"\0" for part in self.parts)
         first = self.segments[0]
         entry_size = 24 if wide else 16
         sections = [(0, 0, 0, 0, 0, 0, 0, 0)]
         sections.append((names.index(b".text"), 1, 6, first.vaddr, PAGE, len(first.data), 0, 0))
+        for part in self.parts:
+            at = names.index(b"\0" + part.name.encode() + b"\0") + 1
+            where = self._offset(part.vaddr) if part.size else len(body)
+            flags = 2 if part.size else 0
+            size = part.size or len(part.data)
+            sections.append((at, part.kind, flags, part.vaddr, where, size, 0, 0))
+            body += b"" if part.size else part.data
+        strings_at = len(sections) + 1
         for name, kind, data, link, size in (
-            (table, 11 if self.dynsym else 2, bytes(rows), 3, entry_size),
+            (table, 11 if self.dynsym else 2, bytes(rows), strings_at, entry_size),
             (".strtab", 3, bytes(strings), 0, 0),
             (".shstrtab", 3, names, 0, 0),
         ):

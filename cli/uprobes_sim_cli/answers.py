@@ -38,9 +38,9 @@ def answer_all(format_: Format, questions: Sequence[str], answer: Callable[[str]
         UprobesSimError: a question on the command line is none.
     """
     as_filter = list(questions) == [STANDARD_INPUT]
-    printer, status = _Printer(format_), 0
+    printer, status = Printer(format_), 0
     try:
-        for question in _lines(printer.flush) if as_filter else questions:
+        for question in lines_of_stdin(printer.flush) if as_filter else questions:
             try:
                 got = answer(question)
             except UprobesSimError as exc:
@@ -59,7 +59,7 @@ def _no_answer(question: str, error: str) -> Answer:
     return Answer({"insn": question, "error": error}, lambda: [f"{question}: {error}"])
 
 
-def _lines(before_waiting: Callable[[], None]) -> Iterator[str]:
+def lines_of_stdin(before_waiting: Callable[[], None]) -> Iterator[str]:
     """Read lines as they come; *before_waiting* is called when there is none yet."""
     if sys.stdin is None:  # closed by whoever started us
         return
@@ -74,14 +74,16 @@ def _lines(before_waiting: Callable[[], None]) -> Iterator[str]:
         yield rest.decode(errors="replace").rstrip("\r")
 
 
-class _Printer:
+class Printer:
     """Prints answers, at the latest when there is no question: somebody may wait to ask one."""
 
     def __init__(self, format_: Format) -> None:
+        """Print as *format_*."""
         self._format = format_
         self._before = "[\n" if format_ is Format.JSON else ""
 
     def show(self, answer: Answer) -> None:
+        """Print *answer*, perhaps into a buffer."""
         if self._format is Format.TEXT:
             text = "\n".join(answer.lines()) + "\n"
         else:
@@ -93,11 +95,13 @@ class _Printer:
         self._print(text)
 
     def close(self) -> None:
+        """End the array, and print what is in the buffer."""
         if self._format is Format.JSON:
             self._print("[]\n" if self._before == "[\n" else "\n]\n")
         self.flush()
 
     def flush(self) -> None:
+        """Print what is in the buffer."""
         with writing(STDOUT):
             sys.stdout.buffer.flush()
 

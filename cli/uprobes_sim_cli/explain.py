@@ -3,19 +3,16 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
-from uprobes_sim import session
+from uprobes_sim.choice import link_for
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.explain import Explainer, Explanation, runs
 from uprobes_sim.loader import load
-from uprobes_sim.verdict import Verdict
 from uprobes_sim_cli import render
 from uprobes_sim_cli.answers import STANDARD_INPUT, Answer, answer_all
 from uprobes_sim_cli.app import Settings
 from uprobes_sim_cli.options import link_bare, session_options
-
-_HOW: Final = {"reject": "refused", **render.HOW}
+from uprobes_sim_cli.verdicts import errno_name, outcome, verdict_object
 
 
 def explain(settings: Settings, operands: Sequence[str]) -> int:
@@ -26,7 +23,7 @@ def explain(settings: Settings, operands: Sequence[str]) -> int:
         if not rest:
             raise UprobesSimError(f"{first}: name a probe in it, such as main or 0x10000")
         program = load(Path(first))
-        explainer = Explainer(session.link_for(program, options), options)
+        explainer = Explainer(link_for(program, options), options)
         return answer_all(
             settings.format,
             rest,
@@ -66,29 +63,10 @@ def as_json(explainer: Explainer, found: Explanation) -> render.Json:
         **verdict_object(found.verdict),
         "fields": found.fields,
         "by_kernel": {
-            release: {"verdict": verdict.verdict, "errno": _errno(verdict)}
+            release: {"verdict": verdict.verdict, "errno": errno_name(verdict)}
             for release, verdict in found.by_kernel.items()
         },
     }
-
-
-def verdict_object(verdict: Verdict) -> render.Json:
-    """Give the keys of a verdict."""
-    return {
-        "verdict": verdict.verdict,
-        "errno": _errno(verdict),
-        "errno_value": None if verdict.errno is None else verdict.errno.value,
-        "rule": verdict.rule,
-        "reason": verdict.reason,
-        "warnings": [
-            {"rule": each.rule, "severity": each.severity, "reason": each.reason}
-            for each in verdict.warnings
-        ],
-    }
-
-
-def _errno(verdict: Verdict) -> str | None:
-    return None if verdict.errno is None else verdict.errno.name
 
 
 def as_text(explainer: Explainer, found: Explanation) -> Iterator[str]:
@@ -102,15 +80,10 @@ def as_text(explainer: Explainer, found: Explanation) -> Iterator[str]:
         yield "  fields    " + " ".join(f"{name}={value}" for name, value in found.fields.items())
     value = "" if verdict.errno is None else f" ({verdict.errno.value})"
     machine = f"Linux {explainer.config.kernel} on {explainer.config.cpu}"
-    yield f"  verdict   {_outcome(verdict)}{value} by {machine}"
+    yield f"  verdict   {outcome(verdict)}{value} by {machine}"
     yield f"  reason    {verdict.reason} [{verdict.rule}]"
     for warning in verdict.warnings:
         yield f"  {warning.severity:<9} {warning.reason} [{warning.rule}]"
     yield "  kernels   " + ", ".join(
-        f"{_outcome(each)} since {release}" for release, each in runs(found.by_kernel)
+        f"{outcome(each)} since {release}" for release, each in runs(found.by_kernel)
     )
-
-
-def _outcome(verdict: Verdict) -> str:
-    errno = "" if verdict.errno is None else f" with {verdict.errno.name}"
-    return _HOW[verdict.verdict] + errno

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -201,6 +202,13 @@ def lesson_line(event: Hit | Return) -> str:
     if isinstance(event, Hit):
         return f"{head} {event.text:<36} {HOW[event.how]}"
     return f"{head} {f'returned {event.retval:#x}':<36} caught by the trampoline"
+
+
+def alarm(line: str) -> str:
+    """Make a line loud where a person reads it on a terminal."""
+    if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return line
+    return f"\x1b[1;31m{line}\x1b[0m"
 
 
 def print_objects(objects: Sequence[Json], *, array: bool) -> None:

@@ -42,6 +42,11 @@ class ProgramError(UprobesSimError):
 class ProbeError(UprobesSimError):
     """A probe that names no place in the program."""
 
+    def __init__(self, message: str, rule: str | None = None) -> None:
+        """Say *message*; *rule*: the rule of `check` behind it, if there is one."""
+        super().__init__(message)
+        self.rule = rule
+
 
 class EngineError(UprobesSimError):
     """The engine cannot go on: an instruction it lacks, say."""

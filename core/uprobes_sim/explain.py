@@ -92,7 +92,7 @@ class Explainer:
         self.info = linked.info
         self.config = configure(linked, options)
         self._linked = linked
-        self._up = Uprobes(linked, self.config, Scheduler())
+        self.up = Uprobes(linked, self.config, Scheduler())
         self._nowhere = self._new_mm()
         self._mapped: dict[Path, Mm] = {}
         self._options = options
@@ -146,19 +146,43 @@ class Explainer:
         place = resolve(parse_probe(probe), program, self.hook)
         size = self.info.max_insn_bytes
         insn = program.data[place.offset : place.offset + size].ljust(size, b"\0")
-        return Spot(insn, self._map(program), program, place.symbol, place.vaddr, place.offset)
+        return self.spot(program, insn, place.symbol, place.vaddr, place.offset)
+
+    def spot(
+        self,
+        program: Program,
+        insn: bytes,
+        symbol: str | None,
+        vaddr: Vaddr | None,
+        offset: Offset,
+    ) -> Spot:
+        """Take *insn* for what is at *vaddr* and *offset* of *program*."""
+        return Spot(insn, self._map(program), program, symbol, vaddr, offset)
+
+    def judge(self, spot: Spot) -> Verdict:
+        """Say what the kernel answers to a probe on *spot*."""
+        return judge(self.up, spot.insn, spot.mm, spot.vaddr or Vaddr(spot.offset or 0))
+
+    def text(self, spot: Spot) -> str:
+        """Write the instruction at *spot* as an assembler would."""
+        return self.hook.arch_insn_text(
+            insn=spot.insn, vaddr=spot.vaddr or Vaddr(0), abi=self.info.abi
+        )
+
+    def written(self, insn: bytes) -> tuple[str, int]:
+        """Write *insn* as the backend reads it; answer its size in bytes as well."""
+        written = self.hook.arch_format_insn(insn=insn, abi=self.info.abi)
+        return written, len(written) // 2
 
     def explain(self, spot: Spot) -> Explanation:
         """Say everything of the instruction at *spot*."""
-        abi, vaddr = self.info.abi, spot.vaddr or Vaddr(0)
-        written = self.hook.arch_format_insn(insn=spot.insn, abi=abi)
+        vaddr = spot.vaddr or Vaddr(0)
         return Explanation(
             spot,
-            self.hook.arch_insn_text(insn=spot.insn, vaddr=vaddr, abi=abi),
-            written,
-            len(written) // 2,
-            judge(self._up, spot.insn, spot.mm, vaddr),
-            self.hook.arch_insn_fields(insn=spot.insn, abi=abi),
+            self.text(spot),
+            *self.written(spot.insn),
+            self.judge(spot),
+            self.hook.arch_insn_fields(insn=spot.insn, abi=self.info.abi),
             {
                 release: _answer(up, spot.insn, spot.mm, vaddr)[0]
                 for release, up in self._all.items()

@@ -90,7 +90,7 @@ def resolve(spec: ProbeSpec, program: Program, hook: ArchHooks) -> Place:
     if spec.vaddr is not None:
         return _place(program, spec.vaddr, spec)
     assert spec.symbol is not None
-    symbol = _find(spec, spec.symbol, program)
+    symbol = find_symbol(spec, spec.symbol, program)
     # As perf probe has it: with an explicit offset people count from the global entry.
     want_global = spec.want_global or spec.addend is not None
     entry = hook.arch_symbol_entry(symbol=symbol, image=program.image, want_global=want_global)
@@ -139,7 +139,12 @@ def _executable(program: Program) -> str:
     return f"code is at {', '.join(ranges)}" if ranges else "the program has no code at all"
 
 
-def _find(spec: ProbeSpec, name: str, program: Program) -> Symbol:
+def find_symbol(spec: ProbeSpec, name: str, program: Program) -> Symbol:
+    """Find the one symbol *name*.
+
+    Raises:
+        ProbeError: there is none, it is imported, or there are several.
+    """
     symbols = program.symbols.find(name)
     if not symbols:
         raise ProbeError(f"{spec.text}: {_unknown(name, program)}")

@@ -18,6 +18,8 @@ CODE_KINDS: Final = ("STT_FUNC", "STT_GNU_IFUNC", "STT_NOTYPE")
 
 _SHF_ALLOC: Final = 2
 _SHN_UNDEF: Final = 0
+_HIDDEN: Final = 0x8000
+"""Mark of a version in .gnu.version."""
 _STB_LOCAL: Final = 0
 _KINDS: Final = {
     0: "STT_NOTYPE",
@@ -52,6 +54,8 @@ class Symbol:
     """Imported from another file."""
     local: bool = False
     """Seen only in the source file that has it; others may use the name again."""
+    superseded: bool = False
+    """An older version of a name that has a newer one (`name@V1` beside `name@@V2`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +137,9 @@ def _before(symbols: list[Symbol], vaddr: int) -> Symbol | None:
     return symbol if not symbol.size or vaddr < symbol.value + symbol.size else None
 
 
-def _rank(symbol: Symbol) -> tuple[int, int, int]:
+def _rank(symbol: Symbol) -> tuple[int, int, int, int]:
     kind = CODE_KINDS.index(symbol.kind) if symbol.kind in CODE_KINDS else len(CODE_KINDS)
-    return symbol.undefined, kind, symbol.local
+    return symbol.undefined, symbol.superseded, kind, symbol.local
 
 
 def read_symbols(data: bytes) -> SymbolTable:
@@ -176,25 +180,40 @@ def _symbols(elf: "ELFFile") -> Iterator[Symbol]:
     table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")
     if table is None:
         return
+    old = _superseded(elf) if table.name == ".dynsym" else frozenset()
     names = elf.get_section(table["sh_link"]).data()
     row = _ROWS[elf.elfclass, elf.little_endian]
     rows = table.data()
-    for fields in row.iter_unpack(rows[: len(rows) // row.size * row.size]):
+    for index, fields in enumerate(row.iter_unpack(rows[: len(rows) // row.size * row.size])):
         if elf.elfclass == 64:
             at, info, other, section, value, size = fields
         else:
             at, value, size, info, other, section = fields
         kind = _KINDS.get(info & 0xF)
         if at and kind is not None:
+            name, at_sign, version = (
+                names[at : names.index(0, at)].decode(errors="replace").partition("@")
+            )
             yield Symbol(
-                name=names[at : names.index(0, at)].decode(errors="replace").partition("@")[0],
+                name=name,
                 value=Vaddr(value),
                 size=size,
                 other=other,
                 kind=kind,
                 undefined=section == _SHN_UNDEF,
                 local=info >> 4 == _STB_LOCAL,
+                superseded=(bool(at_sign) and version[:1] != "@") or index in old,
             )
+
+
+def _superseded(elf: "ELFFile") -> frozenset[int]:
+    """List the dynamic symbols whose version is hidden: a newer one goes by the same name."""
+    section = elf.get_section_by_name(".gnu.version")
+    if section is None:
+        return frozenset()
+    data = section.data()
+    versions = Struct("<H" if elf.little_endian else ">H").iter_unpack(data[: len(data) & ~1])
+    return frozenset(index for index, (version,) in enumerate(versions) if version & _HIDDEN)
 
 
 def _sections(elf: "ELFFile") -> list[Section]:

@@ -1,0 +1,1 @@
+"""What a probe will meet, told beforehand from the file alone."""

@@ -1,0 +1,309 @@
+"""The answers: each probe's place, the kernel's verdict on it, and all there is to warn of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from uprobes_sim.check.code import Code
+from uprobes_sim.check.concerns import CONCERNS
+from uprobes_sim.check.exits import Exit, exits_of
+from uprobes_sim.check.rules import REFUSED_AT_MMAP, loudest_first
+from uprobes_sim.check.search import find_symbol, find_tracepoint, matching
+from uprobes_sim.check.site import Reading, Site, read_offset, read_vaddr
+from uprobes_sim.choice import Options
+from uprobes_sim.errata import Severity
+from uprobes_sim.errno import Errno
+from uprobes_sim.errors import KernelError, ProbeError, Refused
+from uprobes_sim.explain import Explainer, Spot
+from uprobes_sim.flow import Flow
+from uprobes_sim.languages import Question, read_question
+from uprobes_sim.linker import Linked
+from uprobes_sim.loader import Program
+from uprobes_sim.page_cache import Inode
+from uprobes_sim.probes import ProbeSpec
+from uprobes_sim.symbols import Symbol
+from uprobes_sim.task import Task
+from uprobes_sim.units import Offset, Vaddr
+from uprobes_sim.uprobes import HandlerResult, UprobeConsumer
+from uprobes_sim.verdict import Verdict
+
+_FAR: Final = 128
+"""Instructions on either side among which one is looked for that is emulated."""
+_HARMFUL: Final = ("damages", "kills", "misses")
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """An instruction near a stepped one that the kernel emulates, which takes half the time."""
+
+    vaddr: Vaddr
+    offset: Offset
+    distance: int
+    """In bytes, negative: before the probe."""
+    text: str
+    same_path: bool
+    """It is executed whenever the probed one is, and no more often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All there is to say of one probe."""
+
+    question: Question
+    verdict: Verdict
+    """With every warning, the loudest first."""
+    reading: Reading | None = None
+    """None: the front end refuses before there is a place."""
+    other: Reading | None = None
+    """What the number would be in the other sense."""
+    insn: str = ""
+    """As the backend reads it (`arch_parse_insn`)."""
+    size: int = 0
+    text: str = ""
+    nearby: Nearby | None = None
+    exit: Exit | None = None
+
+    @property
+    def alarming(self) -> bool:
+        """Tell whether something was found: a refusal, or that the program is hurt."""
+        hurt = any(each.severity in ("damages", "kills") for each in self.verdict.warnings)
+        return self.verdict.verdict == "reject" or hurt
+
+
+class Checker:
+    """Answers for the probes of one file."""
+
+    def __init__(self, program: Program, linked: Linked, options: Options) -> None:
+        """Answer for *program* on the machine that *options* choose.
+
+        Raises:
+            UprobesSimError: as `configure`.
+        """
+        self.program = program
+        self.explainer = Explainer(linked, options)
+        self.code = Code(program, linked.hook, linked.info)
+
+    @property
+    def arch(self) -> str:
+        """Name of the backend."""
+        return self.explainer.info.name
+
+    def check(self, text: str) -> list[Checked]:
+        """Answer for the probe *text*; a tracepoint has as many answers as places.
+
+        Raises:
+            ProbeError: it is no probe, or there is no such place.
+        """
+        question = read_question(text)
+        if question.tracepoint is not None:
+            return [
+                self._at(replace(question, ref_ctr=ref_ctr), spec, None)
+                for spec, ref_ctr in find_tracepoint(self.program, text, *question.tracepoint)
+            ]
+        if question.spec is None:
+            assert question.refusal is not None
+            return [Checked(question, question.refusal)]
+        named = None
+        if question.spec.symbol is not None:
+            named = find_symbol(self.program, question.spec, question.spec.symbol)
+        return [self._at(question, question.spec, named)]
+
+    def matching(self, text: str) -> list[Checked]:
+        """Answer for every function that *text*, whose symbol has wildcards, stands for.
+
+        Raises:
+            ProbeError: no function has such a name.
+        """
+        question = read_question(text)
+        spec = question.spec
+        assert spec is not None
+        assert spec.symbol is not None
+        tail = "%return" if spec.is_return else "%global" if spec.want_global else ""
+        answers = []
+        for symbol in matching(self.program, spec.symbol):
+            name = f"{symbol.name}{tail}"
+            asked, own = replace(question, text=name), replace(spec, text=name, symbol=symbol.name)
+            answers.append(self._at(asked, own, symbol))
+        return answers
+
+    def exits(self, text: str) -> list[Checked]:
+        """Answer for a probe on each exit of the function *text*.
+
+        Raises:
+            ProbeError: there is no such function.
+        """
+        question = read_question(text)
+        spec = question.spec
+        if spec is None or spec.is_return:
+            raise ProbeError(f"{text}: name a function, such as main")
+        (entry,) = self.check(text)
+        assert entry.reading is not None
+        function = self.code.function_at(entry.reading.vaddr or 0)
+        if function is None:
+            raise ProbeError(f"{text}: nothing tells where its function starts and ends")
+        return [
+            replace(self._at(question, ProbeSpec(text, vaddr=found.vaddr), None), exit=found)
+            for found in exits_of(self.code, function)
+        ]
+
+    # --- one place --------------------------------------------------------
+
+    def _at(self, question: Question, spec: ProbeSpec, named: Symbol | None) -> Checked:
+        reading, other = self._readings(spec, named)
+        spot = self._spot(reading)
+        refusal = question.refusal or self._registered(spec, reading)
+        verdict = refusal or self._analysed(spot, reading)
+        site = Site(
+            question=question,
+            program=self.program,
+            code=self.code,
+            config=self.explainer.config,
+            reading=reading,
+            other=other,
+            function=None if reading.vaddr is None else self.code.function_at(reading.vaddr),
+            named=named,
+            is_return=spec.is_return,
+        )
+        warnings = [*verdict.warnings, *(each for rule in CONCERNS for each in rule(site))]
+        if verdict.verdict == "reject" and refusal is None:
+            warnings.append(
+                REFUSED_AT_MMAP.caution(
+                    "if no process maps the file, registering succeeds all the same; the refusal "
+                    "comes at mmap, to nobody, and there are no hits"
+                )
+            )
+        insn, size = self.explainer.written(spot.insn)
+        if verdict.verdict == "reject":
+            warnings = [replace(each, severity=_harmless(each.severity)) for each in warnings]
+        return Checked(
+            question,
+            replace(verdict, warnings=loudest_first(warnings)),
+            reading,
+            other,
+            insn,
+            size,
+            self.explainer.text(spot),
+            self._nearby(site) if verdict.verdict == "xol" else None,
+        )
+
+    def _readings(self, spec: ProbeSpec, named: Symbol | None) -> tuple[Reading, Reading | None]:
+        """Find the place of *spec*, and what its number means in the other sense, if code."""
+        code = self.code
+        if named is not None:
+            want_global = spec.want_global or spec.addend is not None
+            entry = code.entry(named, want_global=want_global)
+            vaddr = Vaddr(entry + (spec.addend or 0))
+            return self._loaded(spec, vaddr, f"{spec.text} is at {vaddr:#x}, which"), None
+        if spec.offset is not None:
+            other = read_vaddr(code, Vaddr(spec.offset))
+            return read_offset(code, spec.offset), other if other and other.is_code else None
+        assert spec.vaddr is not None
+        as_offset = read_offset(code, Offset(spec.vaddr))
+        other = as_offset if as_offset.is_code else None
+        return self._loaded(spec, spec.vaddr, f"{spec.text}", other), other
+
+    def _loaded(
+        self, spec: ProbeSpec, vaddr: Vaddr, what: str, other: Reading | None = None
+    ) -> Reading:
+        reading = read_vaddr(self.code, vaddr)
+        if reading is not None:
+            return reading
+        hint = "; ".join(
+            f"code is at {segment.vaddr:#x}-{segment.end:#x}"
+            for segment in self.program.segments
+            if segment.executable
+        )
+        if other is not None:
+            hint = f"as a file offset it is {other.label}: write @{spec.vaddr:#x}"
+        raise ProbeError(f"{what} is no address that the file has bytes for; {hint}")
+
+    def _spot(self, reading: Reading) -> Spot:
+        size = self.explainer.info.max_insn_bytes
+        insn = self.program.data[reading.offset : reading.offset + size].ljust(size, b"\0")
+        return self.explainer.spot(
+            self.program, insn, reading.symbol, reading.vaddr, reading.offset
+        )
+
+    def _registered(self, spec: ProbeSpec, reading: Reading) -> Verdict | None:
+        """Register with the simulated kernel while nobody maps the file; answer a refusal."""
+        inode = Inode(1, self.program.path.name, self.program.data)
+        consumer = UprobeConsumer(ret_handler=_returned) if spec.is_return else _ENTRY
+        try:
+            uprobe = self.explainer.up.uprobe_register(inode, reading.offset, consumer)
+        except KernelError as exc:
+            rule = exc.rule if isinstance(exc, Refused) else f"{self.arch}.refused"
+            return Verdict("reject", exc.errno, rule, exc.reason)
+        self.explainer.up.uprobe_unregister(uprobe, consumer)
+        return None
+
+    def _analysed(self, spot: Spot, reading: Reading) -> Verdict:
+        if reading.offset >= len(self.program.data):
+            reason = f"offset {reading.offset:#x} is the end of the file: there is nothing to copy"
+            return Verdict("reject", Errno.EIO, "uprobes.end_of_file", reason)
+        return self.explainer.judge(spot)
+
+    # --- what is cheaper --------------------------------------------------
+
+    def _nearby(self, site: Site) -> Nearby | None:
+        """Find the nearest instruction of the function that is emulated, and does no harm."""
+        if site.function is None or not site.reading.is_code:
+            return None
+        insns = list(self.code.walk(site.function.start, site.function.end))
+        places = [vaddr for vaddr, _ in insns]
+        if site.reading.vaddr not in places:
+            return None
+        here = places.index(site.reading.vaddr)
+        targets = {flow.target for _, flow in insns if flow.kind in ("branch", "jump")}
+        block = set(_block(insns, here, targets))
+        near = sorted(
+            (at for at in range(max(0, here - _FAR), min(len(insns), here + _FAR)) if at != here),
+            key=lambda at: (at not in block, abs(places[at] - places[here]), at < here),
+        )
+        for at in near:
+            found = self._emulated(places[at])
+            if found is not None:
+                text, offset = found
+                distance = places[at] - places[here]
+                return Nearby(places[at], offset, distance, text, at in block)
+        return None
+
+    def _emulated(self, vaddr: Vaddr) -> tuple[str, Offset] | None:
+        reading = read_vaddr(self.code, vaddr)
+        if reading is None:
+            return None
+        spot = self._spot(reading)
+        verdict = self.explainer.judge(spot)
+        harmful = any(each.severity in _HARMFUL for each in verdict.warnings)
+        if verdict.verdict != "emulate" or harmful:
+            return None
+        return self.explainer.text(spot), reading.offset
+
+
+def _block(insns: list[tuple[Vaddr, Flow]], here: int, targets: set[Vaddr | None]) -> Iterator[int]:
+    """Give the instructions that are executed whenever the one at index *here* is."""
+    for at in range(here, len(insns)):
+        if at > here and insns[at][0] in targets:
+            break
+        yield at
+        if insns[at][1].kind != "next":
+            break
+    for at in range(here, 0, -1):
+        if insns[at][0] in targets or insns[at - 1][1].kind != "next":
+            break
+        yield at - 1
+
+
+def _harmless(severity: Severity) -> Severity:
+    """Weaken a warning of what a probe would do if it were not refused."""
+    return "note" if severity in ("damages", "kills") else severity
+
+
+def _ignore(task: Task) -> HandlerResult:
+    return HandlerResult.KEEP
+
+
+def _returned(task: Task, func: Vaddr) -> None:
+    return None
+
+
+_ENTRY: Final = UprobeConsumer(handler=_ignore)

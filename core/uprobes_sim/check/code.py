@@ -1,0 +1,211 @@
+"""The code of a file: where its functions are, and where instructions start in them."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from uprobes_sim.arch import ArchInfo
+from uprobes_sim.check.frames import Frames
+from uprobes_sim.flow import Flow
+from uprobes_sim.hookspecs import ArchHooks
+from uprobes_sim.loader import Program
+from uprobes_sim.symbols import Symbol
+from uprobes_sim.units import Vaddr
+
+_FUNCTIONS: Final = ("STT_FUNC", "STT_GNU_IFUNC")
+_BEFORE: Final = 64
+"""Bytes before a place from which its boundary is guessed."""
+_LONGEST: Final = 1 << 20
+"""Bytes of a function that are believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A piece of code that is entered at its start."""
+
+    start: Vaddr
+    end: Vaddr
+    symbol: Symbol | None
+    """None: only call frame information tells of it."""
+    basis: str
+    """How its start is known, in words."""
+
+    @property
+    def name(self) -> str | None:
+        """The symbol's name."""
+        return None if self.symbol is None else self.symbol.name
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Whether an instruction starts at a place."""
+
+    starts: bool
+    insn_start: Vaddr
+    """The place, or the start of the instruction that it is inside of."""
+    confidence: float
+    """1: the file tells."""
+    basis: str
+
+
+class Code:
+    """The code of one file."""
+
+    def __init__(self, program: Program, hook: ArchHooks, info: ArchInfo) -> None:
+        """Read *program* as *hook* reads instructions."""
+        self.program = program
+        self.frames = Frames(program)
+        self._hook = hook
+        self._info = info
+
+    def flow(self, vaddr: Vaddr) -> Flow:
+        """Say what the instruction at *vaddr* does."""
+        insn = self.program.read(vaddr, self._info.max_insn_bytes)
+        return self._hook.arch_insn_flow(insn=insn, vaddr=vaddr, abi=self._info.abi)
+
+    def walk(self, start: Vaddr, end: int) -> Iterator[tuple[Vaddr, Flow]]:
+        """Give the instructions from *start* up to *end*, one behind the other."""
+        at = start
+        while at < end:
+            flow = self.flow(at)
+            yield at, flow
+            at = Vaddr(at + flow.size)
+
+    # --- functions --------------------------------------------------------
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """The functions that have symbols, in order; of several at one place the likeliest."""
+        table = self.program.symbols
+        described = any(section.name == ".opd" for section in table.sections)
+        best = {
+            symbol.value: symbol
+            for symbol in reversed(table.symbols)
+            if symbol.kind in _FUNCTIONS and not symbol.undefined
+        }
+        rows = []
+        for value, symbol in best.items():
+            entry = self.entry(symbol, want_global=True) if described else value
+            rows.append((entry, symbol))
+        rows.sort(key=lambda row: row[0])
+        starts = [start for start, _ in rows]
+        return [
+            Function(start, self._end(start, symbol, starts), symbol, f"the symbol {symbol.name}")
+            for start, symbol in rows
+        ]
+
+    def entry(self, symbol: Symbol, *, want_global: bool) -> Vaddr:
+        """Find the code of a function, for callers from other files or from its own."""
+        return self._hook.arch_symbol_entry(
+            symbol=symbol, image=self.program.image, want_global=want_global
+        )
+
+    def _end(self, start: Vaddr, symbol: Symbol, starts: list[Vaddr]) -> Vaddr:
+        """Find where a function ends: by its size, or else where the next thing starts."""
+        segment = self.program.segment_of(start)
+        limit = start if segment is None else min(segment.end, start + _LONGEST)
+        if symbol.size:
+            return Vaddr(min(start + symbol.size, limit))
+        frame = self.frames.at(start)
+        if frame is not None and frame.start == start:
+            return Vaddr(min(frame.end, limit))
+        index = bisect_right(starts, start)
+        following = starts[index] if index < len(starts) else limit
+        section_end = self._section_end(start)
+        return Vaddr(min(following, limit, section_end or limit))
+
+    def _section_end(self, vaddr: int) -> int | None:
+        for section in self.program.symbols.sections:
+            if section.start <= vaddr < section.end:
+                return section.end
+        return None
+
+    def function_at(self, vaddr: int) -> Function | None:
+        """Find the function that holds *vaddr*."""
+        index = bisect_right(self.functions, vaddr, key=lambda function: function.start) - 1
+        if index >= 0 and vaddr < self.functions[index].end:
+            return self.functions[index]
+        frame = self.frames.at(vaddr)
+        if frame is None:
+            return None
+        end = min(frame.end, frame.start + _LONGEST)
+        return Function(frame.start, Vaddr(end), None, ".eh_frame")
+
+    # --- boundaries -------------------------------------------------------
+
+    def boundary(self, vaddr: Vaddr) -> Boundary:
+        """Tell whether an instruction starts at *vaddr*, and how sure that is."""
+        known = self._known_start(vaddr)
+        if known is not None:
+            start, basis = known
+            for at, flow in self.walk(start, vaddr + 1):
+                if flow.kind == "unknown" and self._info.swbp_size == 1:
+                    break  # data in the code: what comes behind it is not known
+                if at + flow.size > vaddr:
+                    return Boundary(at == vaddr, at, 1.0, basis)
+        return self._guess(vaddr)
+
+    def _known_start(self, vaddr: Vaddr) -> tuple[Vaddr, str] | None:
+        """Find the nearest instruction before *vaddr* whose start the file tells."""
+        function = self.function_at(vaddr)
+        if function is not None:
+            return function.start, function.basis
+        at = bisect_right(self.pointers, vaddr) - 1
+        if at < 0:
+            return None
+        start = self.pointers[at]
+        segment = self.program.segment_of(vaddr)
+        near = vaddr - start < _LONGEST and segment is not None and segment.holds(start)
+        return (
+            (start, "a relocation or the entry point")
+            if near and self._flows(start, vaddr)
+            else None
+        )
+
+    def _flows(self, start: Vaddr, vaddr: Vaddr) -> bool:
+        """Tell whether the program gets from *start* to *vaddr* without a jump."""
+        return all(flow.goes_on for at, flow in self.walk(start, vaddr) if at + flow.size <= vaddr)
+
+    @cached_property
+    def pointers(self) -> list[Vaddr]:
+        """Places in the code to which the file itself points, in order."""
+        from uprobes_sim.check.dynamic import relative_targets
+
+        found = {self.program.entry, *relative_targets(self.program)}
+        return sorted(Vaddr(each) for each in found if self._is_code(each))
+
+    def _is_code(self, vaddr: int) -> bool:
+        segment = self.program.segment_of(vaddr)
+        return segment is not None and segment.executable
+
+    def _guess(self, vaddr: Vaddr) -> Boundary:
+        """Start reading at every place before *vaddr*: right readings soon agree."""
+        step = self._info.swbp_size
+        if step > 1:
+            start = Vaddr(vaddr - vaddr % step)
+            return Boundary(start == vaddr, start, 1.0, "instructions of fixed size")
+        segment = self.program.segment_of(vaddr)
+        first = max(segment.vaddr if segment else vaddr, vaddr - _BEFORE)
+        votes: dict[Vaddr, int] = {}
+        for before in range(first, vaddr):
+            found = self._reading(Vaddr(before), vaddr)
+            if found is not None:
+                votes[found] = votes.get(found, 0) + 1
+        if not votes:
+            return Boundary(True, vaddr, 0.5, "nothing")
+        # The place itself wins a draw.
+        best = max(votes, key=lambda at: (votes[at], at == vaddr))
+        count, total = votes[best], sum(votes.values())
+        basis = f"{count} of {total} readings that start up to {_BEFORE} bytes before"
+        return Boundary(best == vaddr, best, count / total, basis)
+
+    def _reading(self, start: Vaddr, vaddr: Vaddr) -> Vaddr | None:
+        """Read from *start*; answer the start of what holds *vaddr*, None: that is no code."""
+        for at, flow in self.walk(start, vaddr + 1):
+            if flow.kind == "unknown":
+                return None
+            if at + flow.size > vaddr:
+                return at
+        return None

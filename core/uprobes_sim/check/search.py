@@ -1,0 +1,103 @@
+"""Names of a file's symbols and tracepoints, and whose they are when it has them not."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Final
+
+from uprobes_sim.check.dynamic import defining, read_dynamic
+from uprobes_sim.check.inlined import copies_of
+from uprobes_sim.check.rules import INLINED, UNDEFINED
+from uprobes_sim.check.usdt import Tracepoint, read_tracepoints
+from uprobes_sim.errors import ProbeError
+from uprobes_sim.loader import Program
+from uprobes_sim.probes import ProbeSpec
+from uprobes_sim.probes import find_symbol as _find
+from uprobes_sim.symbols import Symbol
+from uprobes_sim.units import Offset
+
+_WILD: Final = frozenset("*?[")
+
+
+def is_wildcard(text: str) -> bool:
+    """Tell whether *text* stands for several symbols."""
+    return not _WILD.isdisjoint(text)
+
+
+def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
+    """Find the one symbol *name*.
+
+    Raises:
+        ProbeError: there is none, it is imported, or there are several.
+    """
+    symbols = program.symbols.find(name)
+    if symbols and symbols[0].undefined:
+        raise ProbeError(f"{spec.text}: {_imported(program, name)}", UNDEFINED.id)
+    if not symbols:
+        copies = copies_of(program, name)
+        if copies:
+            shown = ", ".join(f"{copy:#x}" for copy in copies)
+            raise ProbeError(
+                f"{spec.text}: {program.path} has no symbol {name}, only copies of it in its "
+                f"callers, at {shown}",
+                INLINED.id,
+            )
+    return _find(spec, name, program)
+
+
+def _imported(program: Program, name: str) -> str:
+    found = defining(program, name)
+    if found is not None:
+        return f"{program.path} imports {name}; {found} defines it: put the probe there"
+    needed = ", ".join(read_dynamic(program).needed)
+    where = f", none of which is here or has it: {needed}" if needed else ""
+    return f"{program.path} imports {name} from a library{where}; put the probe into that"
+
+
+def matching(program: Program, pattern: str) -> list[Symbol]:
+    """List the functions that *pattern* names, each place once, as a uprobe_multi link takes them.
+
+    Raises:
+        ProbeError: there is none.
+    """
+    found = [
+        symbol
+        for symbol in program.symbols.symbols
+        if symbol.kind == "STT_FUNC" and not symbol.undefined and fnmatchcase(symbol.name, pattern)
+    ]
+    if not found:
+        raise ProbeError(f"{pattern}: {program.path} has no function with such a name")
+    once = {(symbol.name, symbol.value): symbol for symbol in found}
+    return [once[key] for key in sorted(once)]
+
+
+def find_tracepoint(
+    program: Program, text: str, provider: str | None, name: str
+) -> Iterator[tuple[ProbeSpec, Offset | None]]:
+    """Give the places of a tracepoint, each with the offset of its semaphore.
+
+    Raises:
+        ProbeError: there is no such tracepoint.
+    """
+    points = read_tracepoints(program)
+    found = [each for each in points if each.name == name and provider in (None, "", each.provider)]
+    if not found:
+        raise ProbeError(f"{text}: {_no_tracepoint(program, points, name)}")
+    for point in found:
+        yield ProbeSpec(text, vaddr=point.vaddr), _semaphore(program, point)
+
+
+def _no_tracepoint(program: Program, points: list[Tracepoint], name: str) -> str:
+    if not points:
+        return f"{program.path} has no tracepoints (no notes of type stapsdt)"
+    names = sorted({f"{each.provider}:{each.name}" for each in points})
+    close = get_close_matches(name, [each.partition(":")[2] for each in names], 1)
+    shown = [each for each in names if close and each.endswith(f":{close[0]}")] or names[:3]
+    return f"{program.path} has no such tracepoint; it has {', '.join(shown)}"
+
+
+def _semaphore(program: Program, point: Tracepoint) -> Offset | None:
+    if point.semaphore is None:
+        return None
+    segment = program.segment_of(point.semaphore)
+    return None if segment is None else Offset(point.semaphore - segment.vaddr + segment.offset)
