@@ -61,6 +61,9 @@ class ArchInfo:
     machine: str
     """`uname -m`."""
 
+    syscall_insn_size: int = 4
+    """Length of the instruction that makes a system call; it may be executed again."""
+
     uapi: Uapi = GENERIC
     """Numbers and structures of the system call interface (include/uapi/asm)."""
 

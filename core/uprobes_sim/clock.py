@@ -1,4 +1,4 @@
-"""Simulated time: it moves when it is looked at, and when someone sleeps."""
+"""Simulated time: it moves when it is looked at, when someone sleeps, and with instructions."""
 
 import os
 from dataclasses import dataclass
@@ -11,8 +11,13 @@ START: Final = 1_767_225_600 * 10**9
 """Nanoseconds from 1970 to 2026-01-01, 00:00 UTC: no run starts earlier."""
 
 TICK: Final = 100_000
-"""Nanoseconds that one look at the clock takes. It does not depend on what was
-executed in between, so that a program cannot tell by the time that it is probed."""
+"""Nanoseconds that one look at the clock takes."""
+
+JIFFY: Final = 10**6
+"""Nanoseconds between two timer interrupts."""
+INSNS_PER_JIFFY: Final = 100_000
+"""Instructions that a program executes in a jiffy. Those of a program only, which are as many
+with probes as without, so that it cannot tell by the time that it is probed."""
 
 
 @dataclass(slots=True)
@@ -23,6 +28,8 @@ class Clock:
     """Nanoseconds since 1970 at which the run starts."""
     uptime: int = 0
     """Nanoseconds since the start: CLOCK_MONOTONIC and its like."""
+    jiffies: int = 0
+    """Timer interrupts so far."""
 
     @property
     def now(self) -> int:
@@ -44,6 +51,12 @@ class Clock:
             except (OSError, ValueError):
                 continue
         return cls(start=-(-max(made) // _SECOND) * _SECOND)
+
+    def executed(self, insns: int) -> None:
+        """Let the time pass that programs have used, *insns* instructions since the start."""
+        jiffies = insns // INSNS_PER_JIFFY
+        self.uptime += (jiffies - self.jiffies) * JIFFY
+        self.jiffies = jiffies
 
     def look(self) -> None:
         """Let the time pass that it takes to ask for the time."""

@@ -36,6 +36,9 @@ class Exit:
     trap_nr: int = 0
     """What the kernel notes in `thread.trap_nr` when it sends that signal."""
 
+    error_code: int = 0
+    """What the processor says of the exception (x86: error code; powerpc: DSISR)."""
+
 
 class Cpu(Protocol):
     """An engine: it executes instructions of user mode and knows nothing of probes."""

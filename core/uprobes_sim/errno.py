@@ -53,5 +53,10 @@ class Errno(IntEnum):
     EALREADY = 114
     ECANCELED = 125
     ERESTART = 85
+    ERESTARTSYS = 512
+    """The next four never leave the kernel: what becomes of a call that a signal interrupts."""
+    ERESTARTNOINTR = 513
+    ERESTARTNOHAND = 514
+    ERESTART_RESTARTBLOCK = 516
     ENOTSUPP = 524
     """Kernel-internal, and not EOPNOTSUPP: user space sees "Unknown error 524"."""

@@ -15,6 +15,7 @@ from uprobes_sim.cpu import Cpu, Exit, Stop
 from uprobes_sim.errata import Erratum
 from uprobes_sim.flow import Flow
 from uprobes_sim.memory import Mm, Vma
+from uprobes_sim.signals import SigAction, SigInfo
 from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
@@ -268,6 +269,43 @@ class WeakHooks(Protocol):
         """Do a system call that only this architecture has.
 
         Answers the result, which is unsigned, or a negative errno. Default: -ENOSYS.
+        """
+        ...
+
+    @_hookspec
+    def copy_thread(self, task: Task, sp: int | None, tls: int | None) -> Regs:
+        """Make the registers of a child of *task*: the parent's, but the call answers 0.
+
+        *sp*: its stack, None: where the parent's is. *tls*: what the call gave for
+        CLONE_SETTLS. Default: ENOSYS, there are no other tasks.
+
+        Raises:
+            KernelError: the call fails so.
+        """
+        ...
+
+    @_hookspec
+    def setup_rt_frame(self, task: Task, info: SigInfo, action: SigAction, oldset: int) -> Vaddr:
+        """Put a signal frame on the task's stack and send it to its handler.
+
+        *oldset*: signals that are to be blocked again afterwards. Answers where the frame lies.
+        Default: no frames are known, which is an error.
+
+        Raises:
+            PageFault: the stack cannot be written.
+            EngineError: handlers are not simulated.
+        """
+        ...
+
+    @_hookspec
+    def arch_sigreturn(self, task: Task, is_rt: bool) -> int:
+        """Take the registers out of the frame on the task's stack (rt_sigreturn, sigreturn).
+
+        Answers the signals to be blocked. Default: no frames are known, which is an error.
+
+        Raises:
+            PageFault: the frame cannot be read.
+            EngineError: handlers are not simulated.
         """
         ...
 

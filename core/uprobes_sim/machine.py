@@ -1,20 +1,22 @@
-"""One simulated computer: its architecture, its uprobes, and the loop that runs a task."""
+"""One simulated computer: its architecture, its uprobes, and the loop that runs its tasks."""
 
 from typing import Final, Protocol
 
+from uprobes_sim.clock import INSNS_PER_JIFFY, Clock
 from uprobes_sim.cpu import Cpu, Exit, Stop
-from uprobes_sim.errors import EngineError
+from uprobes_sim.exit import do_exit
+from uprobes_sim.get_signal import arch_do_signal_or_restart, restart_syscall
 from uprobes_sim.linker import Linked
 from uprobes_sim.memory import Mm
-from uprobes_sim.sched import Scheduler
-from uprobes_sim.signals import IGNORED_BY_DEFAULT, SIG_DFL, SIG_IGN, SigInfo
+from uprobes_sim.pids import Tasks
+from uprobes_sim.sched import Deadlock, Scheduler
 from uprobes_sim.swbp import uprobe_deny_signal, uprobe_notify_resume
 from uprobes_sim.task import Task, UprobeTaskState
 from uprobes_sim.uprobes import Uprobes
 from uprobes_sim.version import Config
 
-TIME_SLICE: Final = 1_000_000
-"""Instructions until another task may run."""
+LONE_SLICE: Final = 1_000_000
+"""Instructions that a task executes in one go while nobody waits for the processor."""
 
 
 class Dispatcher(Protocol):
@@ -28,15 +30,21 @@ class Dispatcher(Protocol):
 class Machine:
     """A computer of one architecture and ABI."""
 
-    def __init__(self, linked: Linked, config: Config) -> None:
+    def __init__(self, linked: Linked, config: Config, clock: Clock | None = None) -> None:
         """Power on."""
         self.hook = linked.hook
         self.info = linked.info
         self.config = config
-        self.sched = Scheduler()
+        self.sched = Scheduler(clock)
+        self.tasks = Tasks(self.sched)
+        self.tasks.body = self._run_task
         self.uprobes = Uprobes(linked, config, self.sched)
-        self._entries = 0
         self.cpu: Cpu = self.hook.arch_cpu(abi=self.info.abi, config=config)
+        self._entries = 0
+        self._until: int | None = None
+        self._tick_at = 0
+        """Instructions of programs at which the next timer interrupt comes."""
+        self._syscalls: Dispatcher | None = None
 
     def new_mm(self) -> Mm:
         """Make an empty address space that uprobes know of."""
@@ -51,33 +59,69 @@ class Machine:
         return mm
 
     @property
+    def insns(self) -> int:
+        """Instructions that programs have executed, emulated ones included, trampolines not."""
+        return self.cpu.insns + self.uprobes.insns - self.uprobes.trampoline_insns
+
+    @property
     def work(self) -> int:
         """What was done so far: instructions executed, and entries into the kernel."""
         return self.cpu.insns + self._entries
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether all tasks have ended."""
+        return self.sched.is_idle
+
     def run(self, task: Task, syscalls: Dispatcher, until: int | None = None) -> None:
-        """Run *task* until it has ended, or until `work` has reached *until*.
+        """Run *task*, and whatever tasks it makes, until all have ended or `work` is *until*.
+
+        Who waits when *task* has ended, and for nothing that can happen, is forgotten.
 
         Raises:
-            EngineError: the engine cannot go on.
+            EngineError: the engine cannot go on; all tasks wait for ever.
         """
-        while not task.dead and (until is None or self.work < until):
+        self._syscalls, self._until = syscalls, until
+        if task not in self.tasks.created:
+            self.tasks.add(task)
+            self.tasks.wake_up_new_task(task)
+        try:
+            self.sched.run()
+        except Deadlock:
+            if not task.dead:
+                raise
+            self.sched.stop()
+
+    def _run_task(self, task: Task) -> None:
+        """Run one task until it has ended; others have their turn meanwhile."""
+        while not task.dead:
+            if self._until is not None and self.work >= self._until:
+                self.sched.pause()
             self._entries += 1
-            self._enter_kernel(task, self._execute(task), syscalls)
+            self._enter_kernel(task, self._execute(task), self._syscalls)
             self._exit_to_user_mode(task)
+            if not task.dead and self.insns + _steps(task) >= self._tick_at:
+                self._timer_interrupt(task)
+        do_exit(self.tasks, task)
 
     def _execute(self, task: Task) -> Exit:
         """Let the processor run in user mode until it enters the kernel."""
-        if task.utask is not None and task.utask.state is UprobeTaskState.UTASK_SSTEP:
+        if _steps(task):
             return self.hook.arch_uprobe_step(cpu=self.cpu, task=task)
-        return self.cpu.run(task.regs, task.mm, TIME_SLICE)
+        insns = self.insns
+        slice_ = INSNS_PER_JIFFY if self.sched.is_shared else LONE_SLICE
+        budget = slice_ - insns % slice_
+        self._tick_at = insns + budget
+        return self.cpu.run(task.regs, task.mm, budget)
 
-    def _enter_kernel(self, task: Task, entry: Exit, syscalls: Dispatcher) -> None:
+    def _enter_kernel(self, task: Task, entry: Exit, syscalls: Dispatcher | None) -> None:
         match entry.stop:
             case Stop.SYSCALL:
+                assert syscalls is not None
+                self.sched.clock.executed(self.insns)
                 syscalls.dispatch(task)
             case Stop.BUDGET:
-                self.sched.cond_resched("time slice")
+                pass
             case Stop.BREAKPOINT | Stop.SINGLE_STEP if self.hook.arch_uprobe_exception_notify(
                 task=task, stop=entry.stop
             ):
@@ -85,7 +129,20 @@ class Machine:
             case _:
                 assert entry.info is not None, f"{entry.stop} without a signal"
                 task.thread.trap_nr = entry.trap_nr
+                task.thread.error_code = entry.error_code
+                task.thread.fault_address = entry.info.addr
                 task.force_sig(entry.info)
+
+    def _timer_interrupt(self, task: Task) -> None:
+        """Let time pass; others run then. A step is finished first, and its signals wait for it.
+
+        The interrupt that is due behind an instruction comes while a copy of that is stepped.
+        """
+        self.sched.clock.executed(self.insns + _steps(task))
+        self.sched.expire()
+        if not _steps(task):
+            self.sched.cond_resched("time slice")
+        self._exit_to_user_mode(task)
 
     def _exit_to_user_mode(self, task: Task) -> None:
         """Do what is left to do before the task goes on: uprobes first, then signals.
@@ -95,21 +152,16 @@ class Machine:
         while not task.dead:
             if task.tif_uprobe:
                 uprobe_notify_resume(self.uprobes, task)
-            elif not task.signal_pending() or uprobe_deny_signal(self.uprobes, task):
+            elif not task.signal_pending() and task.restart is None:
+                return
+            elif uprobe_deny_signal(self.uprobes, task):
+                restart_syscall(self.info, task)
                 if not task.tif_uprobe:
                     return
             else:
-                _deliver(task, task.dequeue_signal())
+                arch_do_signal_or_restart(self.hook, self.info, self.sched, task)
 
 
-def _deliver(task: Task, info: SigInfo) -> None:
-    """Act on a signal as the program has chosen, or by default (get_signal)."""
-    handler = task.sigaction(info.signal).handler
-    if handler == SIG_IGN or (handler == SIG_DFL and info.signal in IGNORED_BY_DEFAULT):
-        return
-    if handler != SIG_DFL:
-        raise EngineError(
-            f"{info.signal.name} at {task.regs.ip:#x}: the program has a handler for it, "
-            "and handlers are not simulated yet"
-        )
-    task.killed_by = info.signal
+def _steps(task: Task) -> bool:
+    """Tell whether a copy is being stepped."""
+    return task.utask is not None and task.utask.state is UprobeTaskState.UTASK_SSTEP

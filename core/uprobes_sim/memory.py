@@ -145,6 +145,9 @@ class Mm:
         self.abi = abi
         self.task_size = task_size
         self.mmap_base = mmap_base
+        self.exec_readable = exec_readable
+        self.users = 1
+        """Tasks that run in it (mm_users)."""
         self._readable = int(VmFlags.READ | VmFlags.WRITE)
         if exec_readable:
             self._readable |= VmFlags.EXEC
@@ -271,6 +274,48 @@ class Mm:
             part = self.vmas[low]
             part.flags = (part.flags & ~PROT_MASK) | prot
             self._changed(low, high)
+
+    def dup_mmap(self, new: "Mm") -> None:
+        """Make the empty address space *new* a copy of this one: private pages are shared until
+        one of the two writes, those of shared mappings for good.
+
+        Kernel: kernel/fork.c, dup_mmap. No probe is looked for: breakpoints lie in the pages.
+        """
+        for vma in self.vmas.values():
+            if vma.flags & VmFlags.DONTCOPY:
+                continue
+            copy = Vma(new, vma.start, vma.end, vma.flags, vma.inode, vma.pgoff, vma.name)
+            new._insert(copy)
+            self._share_pages(vma, new)
+        new.start_brk, new.brk = self.start_brk, self.brk
+
+    def _share_pages(self, vma: Vma, new: "Mm") -> None:
+        vpns: Collection[int] = range(vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT)
+        if vma.flags & VmFlags.SHARED and vma.inode is None:
+            for vpn in vpns:  # what one writes later, the other has to see
+                if vpn not in self.pgtable:
+                    self._populate(vma, vpn << PAGE_SHIFT, Access.READ)
+        elif len(vpns) > len(self.pgtable):
+            vpns = [vpn for vpn in self.pgtable if vpn in vpns]
+        for vpn in vpns:
+            pte = self.pgtable.get(vpn)
+            if pte is not None:
+                pte.frame.mapcount += 1
+                new.pgtable[vpn] = Pte(pte.frame, pte.anon)
+        if vma.flags & VmFlags.WRITE and not vma.flags & VmFlags.SHARED:
+            self._changed(vma.start, vma.end)  # a write must make a copy from now on
+
+    def exit_mmap(self) -> None:
+        """Unmap everything: the last task has gone."""
+        for vma in self.vmas.values():
+            if vma.inode is not None:
+                vma.inode.i_mmap.remove(vma)
+        for pte in self.pgtable.values():
+            pte.frame.mapcount -= 1
+        self._vmacache.clear()
+        self.vmas.clear()
+        self.pgtable.clear()
+        self._changed(0, self.task_size)
 
     def _insert(self, vma: Vma) -> None:
         self._vmacache.clear()

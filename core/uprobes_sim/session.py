@@ -105,8 +105,8 @@ def _run_side_by_side(ours: "_Run", theirs: "_Run") -> None:
     the other has done in all.
     """
     until = _SLICE
-    while not (ours.task.dead and theirs.task.dead):
-        done = [run.machine.work for run in (ours, theirs) if run.task.dead]
+    while not (ours.ended and theirs.ended):
+        done = [run.machine.work for run in (ours, theirs) if run.ended]
         if done and until > _PATIENCE * done[0] + _SLICE:
             return
         ours.go_on(until)
@@ -181,18 +181,13 @@ class _Run:
     _registered: list[tuple[Uprobe, UprobeConsumer]] = field(init=False, default_factory=list)
     _output: dict[int, bytearray] = field(init=False, default_factory=dict)
     _step: int = field(init=False, default=0)
-    _emulated: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         """Load the program, ready to start."""
-        self.machine = Machine(self.linked, self.config)
+        clock = Clock.after(*map(Path, self.argv[1:]))
+        self.machine = Machine(self.linked, self.config, clock)
         self.machine.uprobes.on_step = self._on_step
-        self.vfs = Vfs(
-            stdin=self.stdin,
-            on_output=self._on_output,
-            exe=self.elf.path,
-            clock=Clock.after(*map(Path, self.argv[1:])),
-        )
+        self.vfs = Vfs(stdin=self.stdin, on_output=self._on_output, exe=self.elf.path, clock=clock)
         self._inode = self.vfs.program_inode(self.elf.path, self.elf.data)
         mm = self.machine.new_mm()
         started = exec_program(
@@ -206,7 +201,13 @@ class _Run:
         )
         self.task = Task(PID, self.elf.comm, mm, started.regs, self.config)
         self.task.files = self.vfs.new_files()
-        self._syscalls = Syscalls(self.linked, self.config, self.vfs, on_unknown=self._on_unknown)
+        self._syscalls = Syscalls(
+            self.linked,
+            self.config,
+            self.vfs,
+            tasks=self.machine.tasks,
+            on_unknown=self._on_unknown,
+        )
 
     # --- probes -----------------------------------------------------------
 
@@ -260,7 +261,7 @@ class _Run:
         def ret_handler(task: Task, func: Vaddr) -> None:
             self._hits[text] += 1
             retval = self.linked.hook.regs_return_value(regs=task.regs)
-            self._show(Return, text, PID, PID, task.comm, task.regs.ip, func, retval)
+            self._show(Return, text, task.tgid, task.pid, task.comm, task.regs.ip, func, retval)
 
         if probe.spec.is_return:
             return UprobeConsumer(ret_handler=ret_handler)
@@ -268,13 +269,12 @@ class _Run:
 
     def _on_step(self, task: Task, uprobe: Uprobe, how: How) -> None:
         """Show the hits of a probe, now that it is known how its instruction is executed."""
-        self._emulated += how == "emulate"
         if not self._pending:
             return
         pending, self._pending = self._pending, []
         text = self._insn_text(uprobe, pending[0][1])
         for probe, vaddr, regs in pending:
-            self._show(Hit, probe, PID, PID, task.comm, vaddr, how, text, regs)
+            self._show(Hit, probe, task.tgid, task.pid, task.comm, vaddr, how, text, regs)
 
     def _insn_text(self, uprobe: Uprobe, vaddr: Vaddr) -> str:
         text = self._texts.get(vaddr)
@@ -301,6 +301,11 @@ class _Run:
 
     # --- the end ----------------------------------------------------------
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether the program, and whatever it has started, has ended."""
+        return self.task.dead and self.machine.is_idle
+
     def go_on(self, until: int | None) -> None:
         """Run until the program has ended, or the machine's `work` has reached *until*."""
         self.machine.run(self.task, self._syscalls, until)
@@ -315,7 +320,7 @@ class _Run:
 
     def summarise(self, state: FinalState, compared: Compared | None) -> None:
         """Show how it ended."""
-        insns = self.machine.cpu.insns + self._emulated - self.machine.uprobes.trampoline_insns
+        insns = self.machine.insns
         self._show(
             Summary, self._hits, state.exit_status, state.signal, insns, compared, self._warnings
         )

@@ -81,6 +81,7 @@ def handle_swbp(up: Uprobes, task: Task) -> None:
         if up.hook.arch_uprobe_skip_sstep(auprobe=uprobe.arch, regs=regs, task=task):
             if up.log is not None:
                 up.record(Act.EMULATE, "the kernel emulates it", task=task, vaddr=bp_vaddr)
+            up.insns += 1
             up.on_step(task, uprobe, "emulate")
             return
         uprobe.skip_sstep = not up.does.skip_sstep_flag
@@ -107,6 +108,7 @@ def handle_syscall_uprobe(task: Task, bp_vaddr: Vaddr) -> None:
         if up.log is not None:
             up.record(Act.HIT, "a trampoline was called", task=task, vaddr=bp_vaddr, uprobe=uprobe)
         _handler_chain(up, uprobe, task, utask)
+        up.insns += 1
         up.on_step(task, uprobe, "emulate")
 
 
@@ -274,6 +276,7 @@ def _handle_singlestep(up: Uprobes, task: Task, utask: UprobeTask) -> None:
     uprobes_state(task.mm).get_xol_area().free_insn_slot(utask.xol_vaddr)
     utask.xol_vaddr = Vaddr(0)
     up.put_uprobe(uprobe)
+    utask.signal_denied = False  # what was held back is seen again
     if failed is not None and up.has("post_xol_error_is_sigill"):
         task.force_sig(SigInfo(Signal.SIGILL, SiCode.SI_KERNEL))
         up.record(Act.SIGNAL, f"SIGILL: {failed.reason}", task=task)
@@ -286,6 +289,7 @@ def uprobe_deny_signal(up: Uprobes, task: Task) -> bool:
         return False
     if not task.signal_pending():
         return True
+    utask.signal_denied = True
     trapped = up.hook.arch_uprobe_xol_was_trapped(task=task)
     if trapped or task.fatal_signal_pending():
         utask.state = UprobeTaskState.UTASK_SSTEP_TRAPPED

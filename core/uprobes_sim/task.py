@@ -1,20 +1,27 @@
 """Tasks: `task_struct`, and `uprobe_task` with its states."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from uprobes_sim.arch import ArchUprobe, Regs
+from uprobes_sim.errno import Errno
 from uprobes_sim.memory import Mm
 from uprobes_sim.signals import (
     COREDUMP,
     IGNORED_BY_DEFAULT,
     SIG_DFL,
     SIG_IGN,
+    STOPS,
+    SYNCHRONOUS,
+    SiCode,
     SigAction,
+    SigAltStack,
     SigInfo,
     Signal,
 )
+from uprobes_sim.thread_group import ThreadGroup
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
 from uprobes_sim.vfs import FilesStruct
@@ -61,6 +68,8 @@ class UprobeTask:
     """The backend's part of the probe while its handlers run, else None."""
     return_instances: list["ReturnInstance"] = field(default_factory=list)
     """Pending return probes, the newest last."""
+    signal_denied: bool = False
+    """A signal was held back while a copy was being stepped."""
 
     @property
     def depth(self) -> int:
@@ -70,17 +79,22 @@ class UprobeTask:
 
 @dataclass(slots=True)
 class Thread:
-    """`struct thread_struct`, as far as uprobes look at it."""
+    """`struct thread_struct`, as far as uprobes and signal frames look at it."""
 
     trap_nr: int = 0
     """Number of the last exception that became a signal (trap_nr, trap_no, fault_code)."""
+    error_code: int = 0
+    """What the processor said of that exception (error_code, dsisr)."""
+    fault_address: int = 0
+    """Where it was, for a page fault (cr2, dar)."""
 
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """`struct task_struct`."""
+    """`struct task_struct`: a thread."""
 
     pid: int
+    """Its own number, which user space calls the tid."""
     comm: str
     mm: Mm
     regs: Regs
@@ -90,24 +104,39 @@ class Task:
     tif_uprobe: bool = False
     """TIF_UPROBE: uprobes have something to do before the task goes back to user mode."""
     pending: list[SigInfo] = field(default_factory=list)
-    """Signals that wait for delivery, oldest first."""
+    """Signals to this thread that wait for delivery, oldest first."""
     sigactions: dict[Signal, SigAction] = field(default_factory=dict)
-    """What the program wants done with signals, where not the default."""
+    """What the program wants done with signals, where not the default (sighand_struct)."""
     blocked: int = 0
     """Signals that it holds back, bit 0 for signal 1."""
-    altstack: bytes = b""
-    """`stack_t` as sigaltstack has set it; empty: none."""
+    saved_sigmask: int | None = None
+    """What `blocked` is to be again once the call that has changed it is over (sigsuspend)."""
+    altstack: SigAltStack | None = None
     files: FilesStruct = field(default_factory=FilesStruct)
     """Open files and the working directory."""
+    group: ThreadGroup = field(default_factory=ThreadGroup)
+    """The process it belongs to."""
+    restart: Errno | None = None
+    """Why the system call that it has just made was given up: one of ERESTART*."""
+    restart_deadline: int | None = None
+    """When the sleep ends that is about to be taken up again (restart_block)."""
+    clear_child_tid: int = 0
+    """Address at which the end of the thread is told."""
+    vfork_done: bool = True
+    """False while the parent waits for this child to leave its memory."""
     exit_status: int | None = None
     """Set when the task has left by exit."""
     killed_by: Signal | None = None
     """Set when a signal has ended the task."""
 
+    def __post_init__(self) -> None:
+        """Become a thread of the process."""
+        self.group.join(self)
+
     @property
     def tgid(self) -> int:
         """Thread group, which is what user space calls the pid."""
-        return self.pid
+        return self.group.tgid
 
     @property
     def dead(self) -> bool:
@@ -119,36 +148,69 @@ class Task:
 
         Where it is blocked or ignored, the default action comes back.
         """
-        bit = 1 << (info.signal - 1)
-        if self.blocked & bit or self.sigaction(info.signal).handler == SIG_IGN:
-            self.blocked &= ~bit
+        if self.blocked & info.signal.bit or self.sigaction(info.signal).handler == SIG_IGN:
+            self.blocked &= ~info.signal.bit
             self.sigactions.pop(info.signal, None)
         self.pending.append(info)
+        self.signal_wake_up()
 
-    def _deliverable(self, info: SigInfo) -> bool:
-        return not self.blocked & 1 << (info.signal - 1)
+    def signal_wake_up(self) -> None:
+        """Set TIF_SIGPENDING: what came before is looked at again, too."""
+        if self.utask is not None:
+            self.utask.signal_denied = False
+
+    def takes(self, signal: Signal) -> bool:
+        """Tell whether *signal* to the process is this thread's: the first that has it not blocked.
+
+        Kernel: kernel/signal.c, complete_signal.
+        """
+        takers = (each for each in self.group.threads if not each.blocked & signal.bit)
+        return next(takers, None) is self
+
+    def _deliverable(self) -> Iterator[SigInfo]:
+        """List what could be delivered now, the thread's own before the process's."""
+        for info in self.pending:
+            if not self.blocked & info.signal.bit:
+                yield info
+        for info in self.group.pending:
+            if self.takes(info.signal):
+                yield info
 
     def signal_pending(self) -> bool:
-        """Tell whether a signal waits that is not blocked (TIF_SIGPENDING)."""
-        return any(map(self._deliverable, self.pending))
+        """Tell whether a signal waits that is neither blocked nor held back (TIF_SIGPENDING)."""
+        if self.utask is not None and self.utask.signal_denied:
+            return False
+        group = self.group
+        if group.group_exit is not None or group.exec_task not in (None, self):
+            return True
+        return bool(self.pending or group.pending) and any(True for _ in self._deliverable())
 
     def fatal_signal_pending(self) -> bool:
         """Tell whether a signal waits that ends the task at once and dumps no core.
 
         Kernel: kernel/signal.c, complete_signal, which turns such a one into SIGKILL.
         """
+        if self.group.group_exit is not None or self.group.exec_task not in (None, self):
+            return True
         return any(
-            self._deliverable(info)
-            and info.signal not in COREDUMP | IGNORED_BY_DEFAULT
+            info.signal not in COREDUMP | IGNORED_BY_DEFAULT | STOPS
             and self.sigaction(info.signal).handler == SIG_DFL
-            for info in self.pending
+            for info in self._deliverable()
         )
 
-    def dequeue_signal(self) -> SigInfo:
-        """Take the oldest signal that is not blocked."""
-        info = next(filter(self._deliverable, self.pending))
-        self.pending.remove(info)
-        return info
+    def dequeue_signal(self) -> SigInfo | None:
+        """Take the signal that is next: one that an instruction caused, else the lowest number.
+
+        Kernel: kernel/signal.c, dequeue_synchronous_signal and next_signal.
+        """
+        found = list(self._deliverable())
+        if not found:
+            return None
+        own = [info for info in found if info in self.pending]
+        caused = [i for i in own if i.signal in SYNCHRONOUS and i.code > SiCode.SI_USER]
+        first = caused[0] if caused else min(own or found, key=lambda info: info.signal)
+        (self.pending if first in own else self.group.pending).remove(first)
+        return first
 
     def sigaction(self, signal: Signal) -> SigAction:
         """Look up what the program wants done with *signal*."""

@@ -91,6 +91,9 @@ class Uapi:
     aligned_pairs: bool = False
     """A 64-bit argument of a 32-bit task starts at an even argument register."""
 
+    clone_backwards: bool = True
+    """clone takes the thread pointer before the address of the child's tid."""
+
     mmap_by_pointer: bool = False
     """The call named mmap takes the address of its six arguments."""
 

@@ -125,6 +125,14 @@ class UnicornCpu:
         """Write a register that is not in `RegisterFile.values`, by Unicorn's id."""
         self._holder(file).reg_write(register, value)
 
+    def copy(self, file: RegisterFile) -> object:
+        """Copy what Unicorn knows of a task beyond `RegisterFile.values`."""
+        if self._file is not file:
+            assert self._file is not None
+            self._file.context, self._file = self._uc.context_save(), file
+            self._uc.context_restore(file.context)
+        return self._uc.context_save()
+
     def _holder(self, file: RegisterFile) -> Any:  # noqa: ANN401  Uc or its context
         return self._uc if file is self._file else file.context
 
@@ -138,7 +146,7 @@ class UnicornCpu:
             self._uc.context_restore(regs.file.context or self._pristine)
             self._file, regs.file.engine = regs.file, self
         if self._memory.mm is not mm:
-            self._memory.mm = mm
+            self._memory.mm, self._memory.stale = mm, True
             self._uc.ctl_flush_tb()
             self._forget(0, _UNLIMITED)
             if mm not in self._known:

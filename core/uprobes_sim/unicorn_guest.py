@@ -31,6 +31,14 @@ class RegisterFile:
         self.engine: UnicornCpu | None = None
         """The engine that holds the rest: floating point and vectors."""
 
+    def copy(self) -> "RegisterFile":
+        """Take a copy, vectors and all."""
+        new = RegisterFile(len(self.values))
+        ctypes.pointer(new.values)[0] = self.values
+        if self.engine is not None:
+            new.context, new.engine = self.engine.copy(self), self.engine
+        return new
+
     def read(self, register: int) -> int:
         """Read a register of the rest, by Unicorn's id; 0 before the task has run."""
         return self.engine.read(self, register) if self.engine else 0

@@ -81,6 +81,8 @@ class Uprobes:
         self.sched = sched
         self.on_step: Callable[[Task, Uprobe, How], None] = lambda task, uprobe, how: None
         """Told how each probed instruction is executed: `emulate` or `xol`."""
+        self.insns = 0
+        """Instructions of programs that no engine has executed, since they were emulated."""
         self.trampoline_insns = 0
         """Instructions that trampolines have had the processor execute."""
         self.log: list[Record] | None = None

@@ -256,6 +256,13 @@ BEHAVIOURS: Final = (
         "v4.3, handle_trampoline",
     ),
     Behaviour(
+        "dup_return_instances",
+        (3, 13),
+        None,
+        "a child of fork or vfork inherits the pending return probes; before, it got SIGTRAP",
+        "3247343118da, dup_xol_work",
+    ),
+    Behaviour(
         "uretprobe_is_alive",
         (4, 3),
         None,

@@ -4,11 +4,12 @@ from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
 from uprobes_sim.cpu import Cpu, Exit
 from uprobes_sim.errata import Erratum
 from uprobes_sim.errno import Errno
-from uprobes_sim.errors import KernelError
+from uprobes_sim.errors import EngineError, KernelError
 from uprobes_sim.flow import Flow
 from uprobes_sim.hookspecs import ArchHooks, hookimpl
 from uprobes_sim.insn_text import capstone_text
 from uprobes_sim.memory import Mm, Vma
+from uprobes_sim.signals import SigAction, SigInfo
 from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
@@ -96,6 +97,21 @@ class Weak:
     @hookimpl(trylast=True)
     def arch_syscall(self, task: Task, name: str, args: tuple[int, ...]) -> int:
         return -Errno.ENOSYS
+
+    @hookimpl(trylast=True)
+    def copy_thread(self, task: Task, sp: int | None, tls: int | None) -> Regs:
+        raise KernelError(Errno.ENOSYS, f"{self._info.name} knows one task only")
+
+    @hookimpl(trylast=True)
+    def setup_rt_frame(self, task: Task, info: SigInfo, action: SigAction, oldset: int) -> Vaddr:
+        raise EngineError(
+            f"{info.signal.name} at {task.regs.ip:#x}: the program has a handler for it, "
+            f"and {self._info.name} knows no signal frames"
+        )
+
+    @hookimpl(trylast=True)
+    def arch_sigreturn(self, task: Task, is_rt: bool) -> int:
+        raise EngineError(f"{self._info.name} knows no signal frames, and returns from none")
 
     @hookimpl(trylast=True)
     def arch_auxv(self, abi: Abi, config: Config) -> dict[int, int | bytes]:

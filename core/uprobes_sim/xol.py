@@ -19,15 +19,24 @@ XOL_FLAGS: Final = VmFlags.EXEC | VmFlags.MAYEXEC | VmFlags.DONTCOPY | VmFlags.I
 class XolArea:
     """`struct xol_area`: one page, mapped as `[uprobes]`, until the process ends."""
 
-    def __init__(self, mm: Mm, info: ArchInfo, trampoline: bytes, sched: Scheduler) -> None:
-        """Map the page and put *trampoline* in front; none on kernels without return probes.
+    def __init__(
+        self,
+        mm: Mm,
+        info: ArchInfo,
+        trampoline: bytes,
+        sched: Scheduler,
+        vaddr: Vaddr | None = None,
+    ) -> None:
+        """Map the page, at *vaddr* if given, and put *trampoline* in front, if there is one.
 
         Kernel: kernel/events/uprobes.c, __create_xol_area and xol_add_vma.
 
         Raises:
             KernelError: ENOMEM, no room in the address space.
         """
-        self.vaddr = mm.get_unmapped_area(PAGE_SIZE, limit=mm.task_size)
+        if vaddr is None:
+            vaddr = mm.get_unmapped_area(PAGE_SIZE, limit=mm.task_size)
+        self.vaddr = vaddr
         """Start of the page, and so the address of the trampoline, if it has one."""
         self.has_trampoline = bool(trampoline)
         self.replaced: set[Vaddr] = set()
@@ -93,8 +102,8 @@ class UprobesState:
         """Pass on: a range of a file mapping is about to go."""
         self.uprobes.uprobe_munmap(vma, start, end)
 
-    def get_xol_area(self) -> XolArea:
-        """Find the page, made now if this is the first need of it (get_xol_area).
+    def get_xol_area(self, vaddr: Vaddr | None = None) -> XolArea:
+        """Find the page, made now (at *vaddr*) if this is the first need of it (get_xol_area).
 
         Raises:
             KernelError: ENOMEM.
@@ -104,7 +113,7 @@ class UprobesState:
             code = b""
             if up.has("uretprobes"):
                 code = up.hook.arch_uretprobe_trampoline(abi=self._mm.abi, config=up.config)
-            self.xol_area = XolArea(self._mm, up.info, code, up.sched)
+            self.xol_area = XolArea(self._mm, up.info, code, up.sched, vaddr)
         return self.xol_area
 
     @property

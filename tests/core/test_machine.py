@@ -33,7 +33,7 @@ def test_instructions_are_counted() -> None:
 
 
 def test_a_time_slice_ends_and_the_task_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uprobes_sim.machine.TIME_SLICE", 2)
+    monkeypatch.setattr("uprobes_sim.machine.LONE_SLICE", 2)
     box = Box(*[(ADDI, 1, 1, 1)] * 9, (SYS,))
     slices: list[str] = []
     monkeypatch.setattr(box.machine.sched, "cond_resched", slices.append)
@@ -54,7 +54,7 @@ def test_an_ignored_signal_changes_nothing() -> None:
 
 
 def test_a_handler_of_the_program_is_a_clear_refusal() -> None:
-    """Signal frames are not simulated; a wrong run would be worse."""
+    """The toy architecture has no signal frames; a wrong run would be worse."""
     box = Box((ILLEGAL,))
     box.task.sigactions[Signal.SIGILL] = SigAction(TEXT)
 

@@ -227,7 +227,7 @@ def test_a_breakpoint_that_was_just_removed_is_executed_again() -> None:
     uprobe = box.machine.uprobes.find_uprobe(box.inode, 0)
     assert uprobe is not None
     entry = box.machine._execute(box.task)
-    box.machine._enter_kernel(box.task, entry, None)  # type: ignore[arg-type]
+    box.machine._enter_kernel(box.task, entry, None)
 
     box.machine.uprobes.uprobe_unregister(uprobe, uprobe.consumers[0])
     box.machine._exit_to_user_mode(box.task)

@@ -41,6 +41,7 @@ def test_a_blocked_signal_waits() -> None:
 
     taken = task.dequeue_signal()
 
+    assert taken is not None
     assert taken.signal is Signal.SIGHUP
     assert not task.signal_pending()
 

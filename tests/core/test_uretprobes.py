@@ -5,7 +5,7 @@ import pytest
 from toy_arch import ADDI, CALL, JMP, JR, LI, LR, NOP, POP, PUSH, RET, SYS, TEXT, Box
 from uprobes_sim.errors import Refused
 from uprobes_sim.signals import Signal
-from uprobes_sim.task import Task
+from uprobes_sim.task import Task, UprobeTask
 from uprobes_sim.units import Offset, Vaddr
 from uprobes_sim.uprobes import HandlerResult, UprobeConsumer
 from uprobes_sim.xol import uprobes_state
@@ -52,12 +52,14 @@ def test_nested_functions_return_inner_first() -> None:
         (PUSH,), (POP,), (RET,),
     )  # fmt: skip
     outer, inner = probe_return(box, 2), probe_return(box, 6)
+    utasks: list[UprobeTask | None] = []
+    box.machine.tasks.on_exit = lambda task: utasks.append(task.utask)
 
     box.run()
 
     assert (outer, inner) == ([(1, 2)], [(4, 6)])
-    assert box.task.utask is not None
-    assert box.task.utask.depth == 0
+    assert utasks[0] is not None
+    assert utasks[0].depth == 0
 
 
 def test_a_tail_call_chains_and_both_returns_are_seen() -> None:

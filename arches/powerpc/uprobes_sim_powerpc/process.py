@@ -6,6 +6,7 @@ from typing import Final
 from uprobes_sim.arch import Abi
 from uprobes_sim.memory import Mm
 from uprobes_sim.symbols import Image, Symbol
+from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim_powerpc.abi import CPUS, has_isa_300, info
 from uprobes_sim_powerpc.isa.system import SPR_PVR, dcache_block
@@ -90,6 +91,19 @@ def first_regs(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, cpu: str) -> PtReg
             _enter_by_descriptor(regs, mm)
         else:
             regs.gpr[12] = entry  # a global entry point finds its TOC by this
+    return regs
+
+
+def copy_thread(task: Task, sp: int | None, tls: int | None) -> PtRegs:
+    """Make the registers of a child, for which the call answers 0 (copy_thread)."""
+    assert isinstance(task.regs, PtRegs)
+    regs = task.regs.copy()
+    regs.gpr[3] = 0
+    regs.cr[0] &= ~1  # no error
+    if sp is not None:
+        regs.gpr[1] = sp
+    if tls is not None:
+        regs.gpr[13 if regs.bits == 64 else 2] = tls
     return regs
 
 

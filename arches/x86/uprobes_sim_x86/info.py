@@ -32,6 +32,7 @@ def _info(
         load_bias=Vaddr(load_bias),
         syscall_table=table,
         machine="x86_64",
+        syscall_insn_size=2,
         uapi=uapi,
         capstone=(_CAPSTONE_X86, bits // 8),
     )

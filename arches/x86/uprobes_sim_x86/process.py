@@ -46,6 +46,27 @@ def start_thread(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, config: Config) 
 
 
 @hookimpl
+def copy_thread(task: Task, sp: int | None, tls: int | None) -> Regs:
+    regs = cast(PtRegs, task.regs).copy()
+    regs.ax = 0
+    if sp is not None:
+        regs.sp = Vaddr(sp)
+    if tls is not None:
+        _set_tls(task, regs, tls)
+    return regs
+
+
+def _set_tls(task: Task, regs: PtRegs, tls: int) -> None:
+    """Set the thread pointer of a child: fs, or the GDT entry that *tls* describes."""
+    if regs.bits == 64:
+        regs.set("fs_base", tls)
+        return
+    entry, base = (int.from_bytes(task.mm.read(tls + at, 4), "little") for at in (0, 4))
+    regs.tls[entry] = base
+    regs.set("gs_base", base)
+
+
+@hookimpl
 def syscall_get_nr(regs: Regs) -> int:
     return cast(PtRegs, regs).orig_ax & 0xFFFF_FFFF
 

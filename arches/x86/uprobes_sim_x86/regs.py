@@ -49,6 +49,13 @@ class PtRegs:
         """What AVX-512 adds to the vectors, as XSAVE has it; empty: all 0. Unicorn lacks it."""
         self.flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF
 
+    def copy(self) -> "PtRegs":
+        """Take a copy, as fork does."""
+        new = PtRegs(self.bits)
+        new.file = self.file.copy()
+        new.orig_ax, new.tls, new.avx512 = self.orig_ax, dict(self.tls), self.avx512
+        return new
+
     @property
     def ip(self) -> Vaddr:
         """Next instruction."""

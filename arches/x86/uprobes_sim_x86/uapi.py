@@ -13,6 +13,7 @@ X86_64: Final = Uapi(
     ),
     stat64=GENERIC.stat64,
     sigaction=_SIGACTION,
+    clone_backwards=False,
 )
 """For 64-bit tasks."""
 

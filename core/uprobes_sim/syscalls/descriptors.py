@@ -5,8 +5,9 @@ from typing import Final
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
-from uprobes_sim.syscalls.kernel import Kernel, waits_for_ever
+from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import Int, Ptr, UInt, ULong, syscall
+from uprobes_sim.syscalls.signal import temporary_mask
 from uprobes_sim.syscalls.timekeeping import TIMESPEC, TIMESPEC64, duration
 from uprobes_sim.task import Task
 from uprobes_sim.uapi import Layout
@@ -157,29 +158,38 @@ def sys_poll(k: Kernel, task: Task, fds: Ptr, count: UInt, timeout: Int) -> int:
 
 
 @syscall()
-def sys_ppoll(k: Kernel, task: Task, fds: Ptr, count: UInt, timeout: Ptr) -> int:
-    return _poll(k, task, fds, count, duration(k, task, timeout, TIMESPEC))
+def sys_ppoll(k: Kernel, task: Task, fds: Ptr, count: UInt, timeout: Ptr, mask: Ptr) -> int:
+    with temporary_mask(k, task, mask):
+        return _poll(k, task, fds, count, duration(k, task, timeout, TIMESPEC))
 
 
 @syscall()
-def sys_ppoll_time64(k: Kernel, task: Task, fds: Ptr, count: UInt, timeout: Ptr) -> int:
-    return _poll(k, task, fds, count, duration(k, task, timeout, TIMESPEC64))
+def sys_ppoll_time64(k: Kernel, task: Task, fds: Ptr, count: UInt, timeout: Ptr, mask: Ptr) -> int:
+    with temporary_mask(k, task, mask):
+        return _poll(k, task, fds, count, duration(k, task, timeout, TIMESPEC64))
 
 
 def _poll(k: Kernel, task: Task, fds: int, count: int, timeout: int | None) -> int:
     if count > NOFILE:
         raise KernelError(Errno.EINVAL, f"more than {NOFILE} descriptors")
-    ready = 0
-    for at in range(fds, fds + count * _POLLFD.size(k.abi.bits), _POLLFD.size(k.abi.bits)):
-        entry = k.get(task, at, _POLLFD)
-        revents = _revents(task, entry["fd"], entry["events"])
-        k.put(task, at, _POLLFD, fd=entry["fd"], events=entry["events"], revents=revents)
-        ready += bool(revents)
-    if not ready and timeout is None:
-        raise waits_for_ever(task, "poll, and no descriptor will become ready")
-    if not ready and timeout is not None:
-        k.clock.sleep(timeout)
-    return ready
+    size = _POLLFD.size(k.abi.bits)
+    entries = [k.get(task, at, _POLLFD) for at in range(fds, fds + count * size, size)]
+
+    def revents() -> list[int]:
+        return [_revents(task, entry["fd"], entry["events"]) for entry in entries]
+
+    deadline = None if timeout is None else k.clock.uptime + timeout
+    k.wait(
+        task,
+        "poll, and no descriptor will become ready",
+        lambda: any(revents()),
+        deadline,
+        Errno.ERESTARTNOHAND,
+    )
+    found = revents()
+    for at, entry, bits in zip(range(fds, fds + count * size, size), entries, found, strict=True):
+        k.put(task, at, _POLLFD, fd=entry["fd"], events=entry["events"], revents=bits)
+    return sum(map(bool, found))
 
 
 def _revents(task: Task, fd: int, events: int) -> int:

@@ -9,9 +9,14 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.linker import Linked
 from uprobes_sim.memory import PageFault
+from uprobes_sim.pids import Tasks
+from uprobes_sim.sched import Scheduler
 from uprobes_sim.syscalls import (  # noqa: F401  # each enters its calls into the table
     attributes,
+    clone,
     descriptors,
+    execve,
+    futex,
     memory,
     paths,
     process,
@@ -21,6 +26,8 @@ from uprobes_sim.syscalls import (  # noqa: F401  # each enters its calls into t
     stat,
     threads,
     timekeeping,
+    timers,
+    wait,
 )
 from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import SYSCALLS, Argument, Handler, decode, plan
@@ -28,8 +35,18 @@ from uprobes_sim.task import Task
 from uprobes_sim.version import Config
 from uprobes_sim.vfs import Vfs
 
-SILENT: Final = frozenset({"rseq", "clone3", "membarrier", "openat2"})
+SILENT: Final = frozenset({"rseq", "membarrier", "openat2"})
 """Calls that libraries only try, and do without where the kernel is older."""
+
+_RESTARTS: Final = frozenset(
+    {
+        Errno.ERESTARTSYS,
+        Errno.ERESTARTNOINTR,
+        Errno.ERESTARTNOHAND,
+        Errno.ERESTART_RESTARTBLOCK,
+    }
+)
+"""Answers that no program sees: what becomes of the call is decided with the signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +73,15 @@ class Syscalls:
         config: Config,
         vfs: Vfs,
         *,
+        tasks: Tasks | None = None,
         on_unknown: Callable[[str, int], None],
     ) -> None:
-        """Serve the tasks of one machine.
+        """Serve *tasks*, those of one machine.
 
         *on_unknown* hears of each call that is not simulated, once.
         """
-        self._kernel = Kernel(linked, config, vfs)
+        tasks = tasks or Tasks(Scheduler(vfs.clock))
+        self._kernel = Kernel(linked, config, vfs, tasks)
         self._on_unknown = on_unknown
         self._hook = linked.hook
         self._calls: dict[int, _Call | None] = {}
@@ -74,6 +93,7 @@ class Syscalls:
         Raises:
             EngineError: the task would wait for ever.
         """
+        task.restart = None
         number = self._hook.syscall_get_nr(regs=task.regs)
         registers = self._hook.syscall_get_arguments(regs=task.regs)
         error, value = 0, 0
@@ -83,6 +103,9 @@ class Syscalls:
                 return
             value = answer & (1 << self._kernel.abi.bits) - 1
         except KernelError as exc:
+            if exc.errno in _RESTARTS:
+                task.restart = exc.errno
+                return
             error = int(exc.errno)
         except PageFault:
             error = int(Errno.EFAULT)

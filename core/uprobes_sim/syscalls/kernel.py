@@ -1,13 +1,16 @@
 """What every system call may use: the machine behind it, and user memory."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from uprobes_sim.arch import Abi, ArchInfo
 from uprobes_sim.clock import Clock
-from uprobes_sim.errors import EngineError
+from uprobes_sim.errno import Errno
+from uprobes_sim.errors import KernelError
 from uprobes_sim.linker import Linked
+from uprobes_sim.pids import Tasks
 from uprobes_sim.task import Task
 from uprobes_sim.uapi import Layout, Uapi
 from uprobes_sim.version import Config
@@ -23,6 +26,31 @@ class Kernel:
     linked: Linked
     config: Config
     vfs: Vfs
+    tasks: Tasks
+
+    def wait(
+        self,
+        task: Task,
+        where: str,
+        condition: Callable[[], bool],
+        deadline: int | None = None,
+        errno: Errno = Errno.ERESTARTSYS,
+    ) -> bool:
+        """Let *task* sleep until *condition* holds; False: *deadline* came before.
+
+        *where* says what for, to people. Kernel: wait_event_interruptible.
+
+        Raises:
+            KernelError: *errno*, one of ERESTART* or EINTR: a signal came before.
+            EngineError: nothing can make it hold.
+        """
+        sched = self.tasks.sched
+        sched.wait_event(where, lambda: condition() or task.signal_pending(), deadline)
+        if condition():
+            return True
+        if task.signal_pending():
+            raise KernelError(errno, "a signal has come")
+        return False
 
     @property
     def info(self) -> ArchInfo:
@@ -70,8 +98,3 @@ class Kernel:
     def path(self, task: Task, vaddr: int) -> str:
         """Read a path from the task (getname)."""
         return os.fsdecode(task.mm.read_cstring(vaddr, _PATH_MAX))
-
-
-def waits_for_ever(task: Task, what: str) -> EngineError:
-    """Say that the only task waits, so that nothing will ever happen again."""
-    return EngineError(f"{task.comm} waits for ever: {what}, and there is no other task")

@@ -5,9 +5,11 @@ from typing import Final
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
+from uprobes_sim.exit import do_group_exit, end_task
 from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import Int, Ptr, UInt, ULong, syscall
 from uprobes_sim.task import Task
+from uprobes_sim.thread_group import ExitCode, ThreadGroup
 from uprobes_sim.uapi import Layout
 from uprobes_sim.vfs.nodes import GID, UID
 
@@ -29,35 +31,67 @@ class _Prctl(IntEnum):
     PR_SET_VMA = 0x53564D41
 
 
-@syscall("exit_group")
+@syscall()
 def sys_exit(k: Kernel, task: Task, status: Int) -> None:
-    task.exit_status = status & 0xFF
-
-
-@syscall("gettid", "set_tid_address", "getpgrp", "setsid")
-def sys_getpid(k: Kernel, task: Task) -> int:
-    return task.pid
-
-
-@syscall("getsid")
-def sys_getpgid(k: Kernel, task: Task, pid: Int) -> int:
-    if pid not in (0, task.pid):
-        raise KernelError(Errno.ESRCH, f"no process {pid}")
-    return task.pid
+    end_task(task, ExitCode(status & 0xFF))
 
 
 @syscall()
-def sys_setpgid(k: Kernel, task: Task, pid: Int, pgid: Int) -> int:
-    if pid not in (0, task.pid):
-        raise KernelError(Errno.ESRCH, f"no process {pid}")
-    if pgid not in (0, task.pid):
-        raise KernelError(Errno.EPERM, f"no process group {pgid}")
-    return 0
+def sys_exit_group(k: Kernel, task: Task, status: Int) -> None:
+    do_group_exit(task, ExitCode(status & 0xFF))
+
+
+@syscall()
+def sys_getpid(k: Kernel, task: Task) -> int:
+    return task.tgid
 
 
 @syscall()
 def sys_getppid(k: Kernel, task: Task) -> int:
-    return _PARENT
+    parent = task.group.parent
+    return _PARENT if parent is None else parent.tgid
+
+
+@syscall()
+def sys_getpgrp(k: Kernel, task: Task) -> int:
+    return task.group.pgrp
+
+
+@syscall()
+def sys_getpgid(k: Kernel, task: Task, pid: Int) -> int:
+    return _group(k, task, pid).pgrp
+
+
+@syscall()
+def sys_getsid(k: Kernel, task: Task, pid: Int) -> int:
+    return _group(k, task, pid).session
+
+
+@syscall()
+def sys_setpgid(k: Kernel, task: Task, pid: Int, pgid: Int) -> int:
+    group = _group(k, task, pid)
+    wanted = pgid or group.tgid
+    same_session = [each for each in k.tasks.groups() if each.session == group.session]
+    if wanted != group.tgid and all(each.pgrp != wanted for each in same_session):
+        raise KernelError(Errno.EPERM, f"no process group {wanted}")
+    group.pgrp = wanted
+    return 0
+
+
+@syscall()
+def sys_setsid(k: Kernel, task: Task) -> int:
+    group = task.group
+    if group.parent is not None and any(g.pgrp == group.tgid for g in k.tasks.groups()):
+        raise KernelError(Errno.EPERM, "it leads a process group already")
+    group.session = group.pgrp = group.tgid
+    return group.tgid
+
+
+def _group(k: Kernel, task: Task, pid: int) -> ThreadGroup:
+    found = task.group if pid in (0, task.tgid) else k.tasks.find_group(pid)
+    if found is None:
+        raise KernelError(Errno.ESRCH, f"no process {pid}")
+    return found
 
 
 @syscall("geteuid", "getuid32", "geteuid32")
@@ -105,11 +139,6 @@ def _put_three(k: Kernel, task: Task, vaddrs: tuple[int, int, int], value: int) 
 @syscall("getgroups32")
 def sys_getgroups(k: Kernel, task: Task, size: Int, groups: Ptr) -> int:
     return 0
-
-
-@syscall("waitpid")
-def sys_wait4(k: Kernel, task: Task, pid: Int) -> int:
-    raise KernelError(Errno.ECHILD, "it has no children")
 
 
 @syscall("newuname")

@@ -19,7 +19,7 @@ _RLIM_INFINITY: Final = (1 << 64) - 1
 _RLIMITS: Final = {3: STACK_SIZE, 4: 0, 7: NOFILE}
 """RLIMIT_STACK, RLIMIT_CORE and RLIMIT_NOFILE. The others are infinite."""
 
-_RUSAGE: Final = Layout("l:sec l:usec l l l:maxrss l l l l l l l l l l l l l")
+RUSAGE: Final = Layout("l:sec l:usec l l l:maxrss l l l l l l l l l l l l l")
 _SYSINFO: Final = Layout("l:uptime L L L L:totalram L:freeram L L L L H:procs H L L I:mem_unit")
 _SYSINFO_64: Final = Layout(
     "l:uptime L L L L:totalram L:freeram L L L L H:procs H 4x L L I:mem_unit 4x"
@@ -52,7 +52,7 @@ def sys_setrlimit(k: Kernel, task: Task, resource: UInt, rlim: Ptr) -> int:
 
 @syscall()
 def sys_prlimit64(k: Kernel, task: Task, pid: Int, resource: UInt, new: Ptr, old: Ptr) -> int:
-    if pid not in (0, task.pid):
+    if pid and k.tasks.find_task(pid) is None:
         raise KernelError(Errno.ESRCH, f"no process {pid}")
     limit = _limit(resource)
     if new:
@@ -66,7 +66,7 @@ def sys_prlimit64(k: Kernel, task: Task, pid: Int, resource: UInt, new: Ptr, old
 def sys_getrusage(k: Kernel, task: Task, who: Int, usage: Ptr) -> int:
     k.clock.look()
     sec, nsec = divmod(k.clock.uptime, 10**9)
-    k.put(task, usage, _RUSAGE, sec=sec, usec=nsec // 1000, maxrss=1024)
+    k.put(task, usage, RUSAGE, sec=sec, usec=nsec // 1000, maxrss=1024)
     return 0
 
 

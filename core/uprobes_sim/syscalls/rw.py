@@ -6,14 +6,16 @@ from typing import Final, TypeVar
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.memory import PageFault
+from uprobes_sim.send import send_signal
 from uprobes_sim.signals import SiCode, SigInfo, Signal
-from uprobes_sim.syscalls.kernel import Kernel, waits_for_ever
+from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import Int, LOff, Long, Ptr, UInt, ULong, signed, syscall
 from uprobes_sim.task import Task
 from uprobes_sim.uapi import Layout
 from uprobes_sim.vfs import File
 from uprobes_sim.vfs.file import O_NONBLOCK
-from uprobes_sim.vfs.nodes import Regular
+from uprobes_sim.vfs.nodes import UID, Regular
+from uprobes_sim.vfs.streams import Pipe
 
 T = TypeVar("T")
 
@@ -126,8 +128,12 @@ def _transfer(
 def _read(k: Kernel, task: Task, fd: int, segments: Segments, pos: int | None = None) -> int:
     file = task.files.file(fd)
 
+    seen = False
+
     def move(base: int, length: int, at: int | None) -> int:
-        data = _now(task, file, lambda: file.read(length, at))
+        nonlocal seen
+        data = _when_ready(k, task, file, lambda: file.read(length, at), may_wait=not seen)
+        seen = True
         try:
             task.mm.write(base, data)
         except PageFault as fault:
@@ -172,27 +178,45 @@ def write_file(k: Kernel, task: Task, file: File, data: bytes, pos: int | None =
         KernelError: with the errno of the write.
         EngineError: it would wait for ever for room in a pipe.
     """
+    done = 0
+
+    def write() -> int:
+        return file.write(data[done:], None if pos is None else pos + done)
+
     try:
-        done = _now(task, file, lambda: file.write(data, pos))
-        if done < len(data) and not file.flags & O_NONBLOCK:
-            raise waits_for_ever(task, "a write to a full pipe")
+        done = _when_ready(k, task, file, write)
+        while done < len(data) and isinstance(file.node, Pipe) and not file.flags & O_NONBLOCK:
+            done += _when_ready(k, task, file, write)
     except KernelError as exc:
         if exc.errno is Errno.EPIPE:
-            task.pending.append(SigInfo(Signal.SIGPIPE, SiCode.SI_USER))
-        raise
+            send_signal(SigInfo(Signal.SIGPIPE, SiCode.SI_USER, pid=task.tgid, uid=UID), task)
+        if not done:
+            raise
     if isinstance(file.node, Regular):
         k.vfs.touch(file.node)
     return done
 
 
-def _now(task: Task, file: File, action: Callable[[], T]) -> T:
-    """Do *action*, which must not have to wait unless the file is non-blocking."""
-    try:
-        return action()
-    except KernelError as exc:
-        if exc.errno is Errno.EAGAIN and not file.flags & O_NONBLOCK:
-            raise waits_for_ever(task, exc.reason) from None
-        raise
+def _when_ready(
+    k: Kernel, task: Task, file: File, action: Callable[[], T], *, may_wait: bool = True
+) -> T:
+    """Do *action* once it need not wait any more, at once if the file is non-blocking."""
+    while True:
+        try:
+            return action()
+        except KernelError as exc:
+            if exc.errno is not Errno.EAGAIN or file.flags & O_NONBLOCK or not may_wait:
+                raise
+            _wait_for_pipe(k, task, file, exc.reason)
+
+
+def _wait_for_pipe(k: Kernel, task: Task, file: File, what: str) -> None:
+    pipe = file.node
+    assert isinstance(pipe, Pipe)
+    if file.readable:
+        k.wait(task, what, lambda: pipe.readable)
+    else:
+        k.wait(task, what, lambda: pipe.writable)
 
 
 @syscall()

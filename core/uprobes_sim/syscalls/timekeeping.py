@@ -110,23 +110,40 @@ def sys_times(k: Kernel, task: Task, tbuf: Ptr) -> int:
 
 @syscall()
 def sys_nanosleep(k: Kernel, task: Task, rqtp: Ptr, rmtp: Ptr) -> int:
-    return _sleep(k, task, 1, 0, rqtp, TIMESPEC)
+    return _sleep(k, task, 1, 0, rqtp, rmtp, TIMESPEC)
 
 
 @syscall()
-def sys_clock_nanosleep(k: Kernel, task: Task, clock: Int, flags: Int, rqtp: Ptr) -> int:
-    return _sleep(k, task, clock, flags, rqtp, TIMESPEC)
+def sys_clock_nanosleep(k: Kernel, task: Task, clock: Int, flags: Int, rqtp: Ptr, rmtp: Ptr) -> int:
+    return _sleep(k, task, clock, flags, rqtp, rmtp, TIMESPEC)
 
 
 @syscall()
-def sys_clock_nanosleep_time64(k: Kernel, task: Task, clock: Int, flags: Int, rqtp: Ptr) -> int:
-    return _sleep(k, task, clock, flags, rqtp, TIMESPEC64)
+def sys_clock_nanosleep_time64(
+    k: Kernel, task: Task, clock: Int, flags: Int, rqtp: Ptr, rmtp: Ptr
+) -> int:
+    return _sleep(k, task, clock, flags, rqtp, rmtp, TIMESPEC64)
 
 
-def _sleep(k: Kernel, task: Task, clock: int, flags: int, vaddr: int, layout: Layout) -> int:
+def _sleep(
+    k: Kernel, task: Task, clock: int, flags: int, rqtp: int, rmtp: int, layout: Layout
+) -> int:
+    """Sleep, until a signal comes at the most (hrtimer_nanosleep)."""
     now = _look(k, clock)
-    time = duration(k, task, vaddr, layout)
+    time = duration(k, task, rqtp, layout)
     if time is None:
         raise KernelError(Errno.EFAULT, "no time given")
-    k.clock.sleep(time - now if flags & _TIMER_ABSTIME else time)
+    absolute = bool(flags & _TIMER_ABSTIME)
+    deadline = k.clock.uptime + max(time - now if absolute else time, 0)
+    if task.restart_deadline is not None:
+        deadline, task.restart_deadline = task.restart_deadline, None
+    errno = Errno.ERESTARTNOHAND if absolute else Errno.ERESTART_RESTARTBLOCK
+    try:
+        k.wait(task, "time to pass", lambda: k.clock.uptime >= deadline, deadline, errno)
+    except KernelError:
+        if not absolute:
+            task.restart_deadline = deadline
+            if rmtp:
+                _put(k, task, rmtp, layout, max(deadline - k.clock.uptime, 0))
+        raise
     return 0

@@ -121,6 +121,8 @@ class FilesStruct:
     """None: the root."""
     umask: int = 0o022
     fds: dict[int, Fd] = field(default_factory=dict)
+    users: int = 1
+    """Tasks that share the table."""
 
     def file(self, fd: int) -> File:
         """Look up a descriptor.
@@ -168,6 +170,11 @@ class FilesStruct:
         """
         self.entry(fd).file.put()
         del self.fds[fd]
+
+    def close_on_exec(self) -> None:
+        """Close what is marked so (do_close_on_exec)."""
+        for fd in [fd for fd, entry in self.fds.items() if entry.cloexec]:
+            self.close(fd)
 
     def copy(self) -> "FilesStruct":
         """Make the table of a child: the same open files under the same numbers (fork)."""

@@ -1,0 +1,61 @@
+"""The table of tasks: numbers, and who is found by them (kernel/pid.c)."""
+
+from collections.abc import Callable, Iterator
+
+from uprobes_sim.futex import Futexes
+from uprobes_sim.sched import Scheduler
+from uprobes_sim.task import Task
+from uprobes_sim.thread_group import ThreadGroup
+
+
+class Tasks:
+    """All tasks of one machine, and the scheduler that they share."""
+
+    def __init__(self, sched: Scheduler) -> None:
+        """Start with none."""
+        self.sched = sched
+        self.futexes = Futexes()
+        self.created: list[Task] = []
+        """Every task there ever was, in the order of creation."""
+        self.body: Callable[[Task], None] | None = None
+        """What the machine does with a task until it has ended."""
+        self.on_exit: Callable[[Task], None] = lambda task: None
+        """Told of each task that has ended, while its memory is still there."""
+        self._last = 0
+
+    def add(self, task: Task) -> None:
+        """Enter *task*; it has a number already (attach_pid)."""
+        self.created.append(task)
+        self._last = max(self._last, task.pid)
+
+    def alloc_pid(self) -> int:
+        """Give out the next number, to threads and processes alike."""
+        self._last += 1
+        return self._last
+
+    def wake_up_new_task(self, task: Task) -> None:
+        """Let *task* run when it is its turn."""
+        body = self.body
+        assert body is not None, "these tasks belong to no machine"
+        self.sched.spawn(task.comm, lambda: body(task))
+
+    def find_task(self, pid: int) -> Task | None:
+        """Find a thread that has not ended (find_task_by_vpid)."""
+        return next((task for task in self.created if task.pid == pid and not task.dead), None)
+
+    def find_group(self, tgid: int) -> ThreadGroup | None:
+        """Find a process, a zombie included."""
+        return next((group for group in self.groups() if group.tgid == tgid), None)
+
+    def groups(self) -> Iterator[ThreadGroup]:
+        """List the processes that somebody may still ask for, by creation."""
+        seen = set[int]()
+        for task in self.created:
+            group = task.group
+            if group.tgid not in seen and (group.threads or _is_zombie(group)):
+                seen.add(group.tgid)
+                yield group
+
+
+def _is_zombie(group: ThreadGroup) -> bool:
+    return group.parent is not None and group in group.parent.children
