@@ -43,26 +43,31 @@ def link_for(elf: Program, options: Options) -> Linked:
         ProgramError: no backend runs it, or not the one that was asked for.
         UprobesSimError: as `link`.
     """
-    kind = f"{machine_name(elf.e_machine)}, {elf.abi}"
+    return link_machine(str(elf.path), elf.e_machine, elf.abi, options)
+
+
+def link_machine(path: str, e_machine: int, abi: Abi, options: Options) -> Linked:
+    """Link the backend that runs files of *e_machine* and *abi*, such as *path*; as `link_for`."""
     if options.arch is not None:
-        if elf.e_machine not in _elf_machines(options.arch, elf.abi):
+        if e_machine not in _elf_machines(options.arch, abi):
             raise ProgramError(
-                f"{elf.path}: {options.arch} does not run {kind}; leave --arch out, "
-                "and the ELF header decides"
+                f"{path}: {options.arch} does not run {machine_name(e_machine)}, {abi}; "
+                "leave --arch out, and the ELF header decides"
             )
-        return link(options.arch, elf.abi, options.variant)
+        return link(options.arch, abi, options.variant)
     broken: PluginError | None = None
     for name in installed():
         try:
-            if elf.e_machine in _elf_machines(name, elf.abi):
-                return link(name, elf.abi, options.variant)
+            if e_machine in _elf_machines(name, abi):
+                return link(name, abi, options.variant)
         except LinkError:
             raise
         except PluginError as exc:
             broken = exc
     also = f" ({broken})" if broken else ""
     raise ProgramError(
-        f"{elf.path}: no plugin runs {kind}; installed: {', '.join(installed())}{also}"
+        f"{path}: no plugin runs {machine_name(e_machine)}, {abi}; "
+        f"installed: {', '.join(installed())}{also}"
     )
 
 

@@ -6,7 +6,7 @@ the kernel takes from the air, is an explicit *task* here; *regs* are its user
 registers.
 """
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import pluggy
 
@@ -22,6 +22,9 @@ from uprobes_sim.units import Vaddr
 from uprobes_sim.uretprobes import ReturnInstance, RpCheck
 from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Behaviour, Config
+
+if TYPE_CHECKING:
+    from uprobes_sim.scan.sweep import Sweeper  # which imports numpy
 
 PROJECT: Final = "uprobes_sim"
 
@@ -384,6 +387,15 @@ class WeakHooks(Protocol):
         """Say what a user of a probe on an accepted instruction should know.
 
         Every erratum in force that concerns the instruction is among them. Default: nothing.
+        """
+        ...
+
+    @_hookspec
+    def arch_sweeper(self, abi: Abi) -> "Sweeper":
+        """Make what cuts code into instructions, for a scan of whole files.
+
+        It also tells which instructions are alike, so that few need be asked about. Default: each
+        is asked about; `arch_insn_flow` tells its size.
         """
         ...
 

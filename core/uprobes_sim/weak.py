@@ -1,5 +1,7 @@
 """Default answers: the `__weak` functions of kernel/events/uprobes.c."""
 
+from typing import TYPE_CHECKING
+
 from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
 from uprobes_sim.cpu import Cpu, Exit
 from uprobes_sim.errata import Erratum
@@ -17,6 +19,9 @@ from uprobes_sim.uretprobes import ReturnInstance, RpCheck
 from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Behaviour, Config
 from uprobes_sim.write import uprobe_write_opcode
+
+if TYPE_CHECKING:
+    from uprobes_sim.scan.sweep import Sweeper
 
 
 class Weak:
@@ -157,6 +162,15 @@ class Weak:
         self, auprobe: ArchUprobe, abi: Abi, config: Config
     ) -> tuple[Caution, ...]:
         return ()
+
+    @hookimpl(trylast=True)
+    def arch_sweeper(self, abi: Abi) -> "Sweeper":
+        from uprobes_sim.scan.sweep import ScalarSweeper  # numpy costs 60 ms, and few commands scan
+
+        ask = self.hook.arch_insn_flow
+        return ScalarSweeper(
+            lambda insn: ask(insn=insn, vaddr=Vaddr(0), abi=abi).size, self._info.max_insn_bytes
+        )
 
     @hookimpl(trylast=True)
     def arch_errata(self) -> tuple[Erratum, ...]:

@@ -38,11 +38,11 @@ HYPERVISOR_PREFIXES: Final = (b"\x0f\x0bxen", b"\x0f\x0bkvm")
 """ud2 and a name: the kernel's own mark for instructions to be emulated."""
 
 _ESCAPES: Final = {0x38: "0f38", 0x3A: "0f3a"}
-_ONE_BYTE: Final = {
+ONE_BYTE_MAPS: Final = {
     32: ONE_BYTE,
     64: bytes(0 if op in INVALID64 else attr for op, attr in enumerate(ONE_BYTE)),
 }
-_PROCESSOR: Final = {
+PROCESSOR: Final = {
     (escape, pp): bytes(
         (attr or plain) & ~VECTOR_ONLY for attr, plain in zip(table, LEGACY[escape, 0], strict=True)
     )
@@ -109,7 +109,7 @@ class _Decoder:
         self._data = data
         self._at = 5 if data.startswith(HYPERVISOR_PREFIXES) and not as_processor else 0
         self._as_processor = as_processor
-        self._legacy = _PROCESSOR if as_processor else LEGACY
+        self._legacy = PROCESSOR if as_processor else LEGACY
         self._insn = Insn(data, bits)
         self._opnd_bytes = 4
         self._addr_bytes = bits // 8
@@ -229,9 +229,11 @@ class _Decoder:
             self._map, pp = "vex", insn.vex[2] & 3
         self._number = number
         attr = VECTOR.get((self._map, number, pp), _NOTHING)[opcode]
+        if not attr and self._as_processor:
+            attr = MODRM | (IB if number == 3 else 0)  # most are like that, FMA4 too
         if not attr:
             raise Undecodable(f"no {self._map.upper()} instruction has this map and opcode")
-        if attr & GROUP:
+        if attr & GROUP and not self._as_processor:
             members = GROUP_MEMBERS.get((number, opcode))
             if members is not None and self._peek() >> 3 & 7 not in members:
                 raise Undecodable(f"its {self._map.upper()} group has no such member")
@@ -248,7 +250,7 @@ class _Decoder:
             insn.opcode += self._skip(1 if self._map == "0f" else 2)
         opcode = insn.opcode[-1]
         if self._map == "1":
-            return (ONE_BYTE if len(insn.rex) == 2 else _ONE_BYTE[insn.bits])[opcode]
+            return (ONE_BYTE if len(insn.rex) == 2 else ONE_BYTE_MAPS[insn.bits])[opcode]
         attr = self._legacy[self._map, self._pp][opcode]
         if attr & VECTOR_ONLY:
             if len(insn.rex) == 2:

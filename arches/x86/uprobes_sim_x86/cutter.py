@@ -1,0 +1,309 @@
+"""The decoder of `insn.py` once more, for millions of instructions: numba compiles this module.
+
+It goes by the same tables, and tells length and form only. A form is all that the kernel's rules
+look at, packed into a number; what a rule says of it, `analyze.py` is asked. Where the kernel and
+the processor disagree about the bytes, only the same bytes are the same form.
+
+Everything is an integer below 2 to the 63: Python and the compiled code must not differ.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Have *function* compiled when it is first called; without numba it stays, and is slow."""
+    try:
+        import numba
+    except ImportError:
+        return function
+    return cast(F, numba.njit(cache=True)(function))
+
+
+Bytes = Any
+"""Bytes, or an array of them; mypy knows no type for both."""
+
+MAX_INSN_SIZE: Final = 15
+_TOO_LONG: Final = 16
+"""A length that no instruction has."""
+
+_MODRM, _VECTOR_ONLY, _GROUP, _IMM = 0x10, 0x20, 0x40, 0x0F
+_IB, _IW, _IZ, _IV, _ID, _AP, _MOFFS, _IW_IB = range(1, 9)
+
+NO_GROUP: Final = 0xFF
+"""In place of the kind of a group's immediate: there is no such group."""
+
+# Where the parts of a form lie in it; the kinds of prefixes have the 11 bits from 0 on.
+_COLUMN, _REX_KIND, _REX, _VECTOR, _MAP, _VECTOR_PP = 11, 13, 15, 23, 25, 30
+_ESCAPE, _OPCODE, _MOD3, _RIP, _REG, _LENGTH, _UNDECODABLE, _NOP = 32, 34, 42, 43, 44, 47, 49, 50
+_OWN: Final = 1 << 61
+"""Mark of a form that only instructions with the same bytes have."""
+
+_PRIMES: Final = (2147483647, 2147483629)
+_SPREAD: Final = 0x1E3779B97F4A7C15
+"""Odd, and without a pattern."""
+
+
+def has_own_form(form: int) -> bool:
+    """Tell whether *form* is that of certain bytes, and says nothing else of them."""
+    return form >= _OWN
+
+
+@compiled
+def _own_form(code: Bytes, at: int) -> int:
+    """Number the form that only the 16 bytes at *at* have."""
+    high, low = 0, 0
+    for n in range(16):
+        high = (high * 256 + code[at + n]) % _PRIMES[0]
+        low = (low * 257 + code[at + n]) % _PRIMES[1]
+    return _OWN | high << 30 ^ low
+
+
+@compiled
+def _end_of_modrm(code: Bytes, pos: int, limit: int, addr: int) -> int:
+    """Find the end of ModRM, SIB and displacement; beyond *limit*: they do not fit."""
+    if pos >= limit:
+        return limit + 1
+    mod, rm = code[pos] >> 6, code[pos] & 7
+    pos += 1
+    if mod == 3:
+        return pos
+    if addr == 2:
+        return int(pos + (mod if mod else 2 * (rm == 6)))
+    if rm == 4:
+        if pos >= limit:
+            return limit + 1
+        rm = code[pos] & 7
+        pos += 1
+    if mod == 0:
+        return int(pos + 4 * (rm == 5))
+    return pos + (1 if mod == 1 else 4)
+
+
+@compiled
+def _immediate_size(kind: int, opnd: int, addr: int) -> int:
+    """Measure an immediate, for operands and addresses of so many bytes; `_TOO_LONG`: none fits."""
+    narrow = 2 if opnd == 2 else 4
+    if kind == _IB:
+        return 1
+    if kind == _IZ:
+        return narrow
+    if kind == _IV:
+        return opnd
+    if kind == _IW:
+        return 2
+    if kind == _ID:
+        return 4
+    if kind == _MOFFS:
+        return addr
+    if kind == _IW_IB:
+        return 3
+    if kind == _AP:
+        return _TOO_LONG if opnd == 8 else narrow + 2
+    return 0
+
+
+@compiled
+def _is_nop(code: Bytes, at: int, size: int, nops: Bytes) -> bool:
+    """Tell whether it is one of the no-ops that the kernel itself uses: *nops*, 8 bytes each."""
+    for first in range(0, len(nops), 9):
+        if nops[first] == size:
+            same = True
+            for n in range(size):
+                same = same and code[at + n] == nops[first + 1 + n]
+            if same:
+                return True
+    return False
+
+
+@compiled
+def _hypervisor(code: Bytes, at: int) -> bool:
+    """Tell whether ud2 is followed by a name that the kernel takes for its own mark."""
+    if code[at] != 0x0F or code[at + 1] != 0x0B:
+        return False
+    xen = code[at + 2] == 0x78 and code[at + 3] == 0x65 and code[at + 4] == 0x6E
+    kvm = code[at + 2] == 0x6B and code[at + 3] == 0x76 and code[at + 4] == 0x6D
+    return bool(xen or kvm)
+
+
+@compiled
+def measure(code: Bytes, at: int, bits: int, tables: Any) -> tuple[int, int]:  # noqa: ANN401  as Bytes
+    """Give length, as the processor has it, and form of the instruction at *at*.
+
+    16 bytes are there. What cannot be decoded has length 1.
+    """
+    kinds, legacy, processor, one_byte, vector, groups, vector_groups, force64, invalid, nops = (
+        tables
+    )
+    limit, pos, byte = at + MAX_INSN_SIZE, at, code[at]
+
+    mask, count, last, mandatory, opnd, addr = 0, 0, 0, 0, 4, bits // 8
+    while kinds[byte]:
+        bit = 1 << kinds[byte] - 1
+        if not mask & bit:
+            if count == 4:
+                break  # a fifth kind: the kernel takes it for the opcode
+            mask |= bit
+            count += 1
+            if byte == 0x66:
+                opnd = 2
+            elif byte == 0x67:
+                addr = 4 if bits == 64 else 2
+        last = byte
+        if byte >= 0xF2:
+            mandatory = byte - 0xF1
+        pos += 1
+        if pos >= limit:
+            return 1, 1 << _UNDECODABLE
+        byte = code[pos]
+    column = 1 if last == 0x66 else 2 if last == 0xF3 else 3 if last == 0xF2 else 0
+    wanted = 4 - mandatory if mandatory else int(opnd == 2)
+    form = mask | column << _COLUMN
+
+    rex = payload = 0
+    if bits == 64 and (byte & 0xF0 == 0x40 or byte == 0xD5):
+        rex = 1 if byte != 0xD5 else 2
+        pos += rex
+        if pos >= limit:
+            return 1, 1 << _UNDECODABLE
+        payload = code[pos - 1]
+        form |= rex << _REX_KIND | (payload & 0xFF) << _REX
+        if payload & 8:
+            opnd = 8
+        byte = code[pos]
+
+    vex = 0
+    if not rex and (byte == 0xC4 or byte == 0xC5 or byte == 0x62 or byte == 0x8F):
+        second = code[pos + 1]
+        pop = byte == 0x8F and not second & 0x38
+        if pos + 1 < limit and not pop and (bits == 64 or second & 0xC0 == 0xC0):
+            vex = 1 if byte >= 0xC4 else 2 if byte == 0x62 else 3
+
+    escape = third = 0
+    if vex:
+        size = 2 if byte == 0xC5 else 4 if byte == 0x62 else 3
+        if pos + size >= limit:
+            return 1, 1 << _UNDECODABLE
+        second, third = code[pos + 1], code[pos + 2]
+        number = 1 if size == 2 else second & 7 if size == 4 else second & 0x1F
+        pp = 0 if vex == 3 else (second if size == 2 else third) & 3
+        if size > 2 and bits == 64 and code[pos + size - 1] & 0x80:
+            opnd = 8  # of EVEX this is not W but z: the kernel looks there
+        pos += size
+        opcode = code[pos]
+        attr = known = vector[((vex - 1) * 32 + number) * 1024 + pp * 256 + opcode]
+        if not attr:
+            attr = _MODRM | (_IB if number == 3 else 0)
+        if vex == 2 and number == 4 and pp == 1 and not third & 0x80:
+            opnd = 2
+        group = 2 * (((vex - 1) * 32 + number) * 256 + opcode)
+        kind, members = vector_groups[group], vector_groups[group + 1]
+        form |= vex << _VECTOR | number << _MAP | pp << _VECTOR_PP
+    else:
+        opcode = byte
+        if rex == 2:
+            escape = int(payload >> 7)
+        elif opcode == 0x0F:
+            if pos + 1 >= limit:
+                return 1, 1 << _UNDECODABLE
+            pos += 1
+            opcode = code[pos]
+            escape = 2 if opcode == 0x38 else 3 if opcode == 0x3A else 1
+            if escape > 1:
+                pos += 1
+                if pos >= limit:
+                    return 1, 1 << _UNDECODABLE
+                opcode = code[pos]
+        if escape:
+            attr = processor[((escape - 1) * 4 + wanted) * 256 + opcode]
+            known = legacy[((escape - 1) * 4 + column) * 256 + opcode]
+        else:
+            attr = known = one_byte[256 * (rex == 2) + opcode]
+        group = 2 * ((escape * 4 + (wanted if escape else 0)) * 256 + opcode)
+        kind, members = groups[group], groups[group + 1]
+        if bits == 64 and ((not escape and force64[opcode]) or (escape == 1 and opcode >> 4 == 8)):
+            opnd = 8
+    pos += 1
+    form |= escape << _ESCAPE | opcode << _OPCODE
+
+    end, modrm = pos, 0
+    if attr & _MODRM:
+        modrm = code[pos]
+        end = _end_of_modrm(code, pos, limit, addr)
+        form |= (modrm >> 6 == 3) << _MOD3 | (modrm & 0xC7 == 5) << _RIP | (modrm >> 3 & 7) << _REG
+    immediate = attr & _IMM
+    if attr & _GROUP and kind != NO_GROUP:
+        immediate = kind if members >> (modrm >> 3 & 7) & 1 else 0
+    end += _immediate_size(immediate, opnd, addr)
+    size = end - at
+    step = 1 if invalid[opcode] and not vex and (rex == 2 or not escape) else size
+    if (known & _VECTOR_ONLY == 0 and (known != attr and (known or not vex))) or _hypervisor(
+        code, at
+    ):
+        return step if end <= limit else 1, _own_form(code, at)
+    if end > limit:
+        return 1, form | 1 << _UNDECODABLE
+    form |= (size if size < 3 else 3 * (size == 5)) << _LENGTH
+    if _is_nop(code, at, size, nops):
+        form |= 1 << _NOP
+    return step, form
+
+
+@compiled
+def enter(slot_form: Any, slot_number: Any, form: int, number: int) -> int:  # noqa: ANN401  arrays
+    """Look *form* up in the hash table; answer its number, which becomes *number* if it is new."""
+    mask = len(slot_form) - 1
+    slot = (form * _SPREAD >> 20) & mask
+    while slot_form[slot] != form and slot_form[slot] >= 0:
+        slot = slot + 1 & mask
+    if slot_form[slot] < 0:
+        slot_form[slot] = form
+        slot_number[slot] = number
+    return int(slot_number[slot])
+
+
+AT, FOUND, FORMS, START, ROOM = range(5)
+"""What `sweep` keeps: place, number of instructions, number of forms, index of the next start, and
+how many forms there may be until it has to be given larger arrays."""
+
+
+@compiled
+def sweep(
+    code: Bytes,
+    stop: int,
+    starts: Bytes,
+    bits: int,
+    tables: Any,  # noqa: ANN401  as Bytes
+    found: Any,  # noqa: ANN401  arrays
+    known: Any,  # noqa: ANN401  arrays
+    state: Any,  # noqa: ANN401  an array
+) -> None:
+    """Cut *code* from `state[AT]` on, until *stop* or until the forms have no room.
+
+    *found*: place, size and number of form of each instruction. *known*: a hash table of forms and
+    of their numbers; then each new form, and the first instruction that has it.
+    """
+    places, sizes, numbers = found
+    slot_form, slot_number, new_form, new_index = known
+    at, count, forms, index = state[AT], state[FOUND], state[FORMS], state[START]
+    first = forms
+    while at < stop and forms < state[ROOM]:
+        while starts[index] <= at:
+            index += 1
+        size, form = measure(code, at, bits, tables)
+        if at + size > starts[index]:
+            at = starts[index]
+            continue
+        number = enter(slot_form, slot_number, form, forms)
+        if number == forms:
+            new_form[forms - first] = form
+            new_index[forms - first] = count
+            forms += 1
+        places[count] = at
+        sizes[count] = size
+        numbers[count] = number
+        count += 1
+        at += size
+    state[AT], state[FOUND], state[FORMS], state[START] = at, count, forms, index

@@ -1,0 +1,129 @@
+"""x86 code at memory speed: the tables of `tables.py` as arrays, and a cutter that is compiled."""
+
+from functools import cache
+from itertools import product
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from uprobes_sim.scan.sweep import Piece, Sweep
+from uprobes_sim_x86 import cutter
+from uprobes_sim_x86.analyze import X86_NOPS
+from uprobes_sim_x86.insn import MAX_INSN_SIZE, ONE_BYTE_MAPS, PROCESSOR
+from uprobes_sim_x86.tables import (
+    FORCE64,
+    GROUP_IMMEDIATES,
+    INVALID64,
+    LEGACY,
+    LEGACY_PREFIXES,
+    ONE_BYTE,
+    VECTOR,
+)
+
+_ROOM: Final = MAX_INSN_SIZE + 1
+"""Bytes that the cutter may look at, from the start of an instruction on."""
+_ESCAPES: Final = ("0f", "0f38", "0f3a")
+_VECTORS: Final = ("vex", "evex", "xop")
+_MAPS: Final = 32
+_FIRST_SLOTS: Final = 1 << 14
+_NOWHERE: Final = 1 << 62
+
+
+def _kinds() -> bytes:
+    kinds = bytearray(256)
+    for number, prefix in enumerate(sorted(LEGACY_PREFIXES), start=1):
+        kinds[prefix] = number
+    return bytes(kinds)
+
+
+def _group(space: str, number: int, opcode: int) -> bytes:
+    """Give kind and members, as a bit mask, of a group's immediate."""
+    kind, members = GROUP_IMMEDIATES.get((space, number, opcode), (cutter.NO_GROUP, ()))
+    return bytes([kind, sum(1 << member for member in members)])
+
+
+@cache
+def tables(bits: Literal[32, 64]) -> tuple[bytes, ...]:
+    """Lay the tables out flat, as `cutter.measure` takes them."""
+    legacy = list(product(_ESCAPES, range(4)))
+    vector = list(product(_VECTORS, range(_MAPS)))
+    return (
+        _kinds(),
+        b"".join(LEGACY[key] for key in legacy),
+        b"".join(PROCESSOR[key] for key in legacy),
+        ONE_BYTE_MAPS[bits] + ONE_BYTE,
+        b"".join(VECTOR.get((*key, pp), bytes(256)) for key in vector for pp in range(4)),
+        b"".join(
+            _group(name, pp, opcode)
+            for name, pp in product(("1", *_ESCAPES), range(4))
+            for opcode in range(256)
+        ),
+        b"".join(_group(*key, opcode) for key in vector for opcode in range(256)),
+        bytes(opcode in FORCE64 for opcode in range(256)),
+        bytes(bits == 64 and opcode in INVALID64 for opcode in range(256)),
+        b"".join(bytes([len(nop)]) + nop.ljust(8, b"\0") for nop in sorted(X86_NOPS)),
+    )
+
+
+class X86Sweeper:
+    """Cuts x86 code of one width."""
+
+    def __init__(self, bits: Literal[32, 64]) -> None:
+        """Cut for tasks of *bits*."""
+        self._bits = bits
+        self._tables: tuple[Any, ...] = tuple(signed(table) for table in tables(bits))
+        self._count = 0
+        self._slots(_FIRST_SLOTS)
+
+    def _slots(self, size: int) -> None:
+        self._slot_form = np.full(size, -1, np.int64)
+        self._slot_number = np.zeros(size, np.uint32)
+
+    def _grow(self) -> None:
+        """Double the hash table."""
+        old = [(int(f), int(n)) for f, n in zip(self._slot_form, self._slot_number, strict=True)]
+        self._slots(2 * len(old))
+        for form, number in old:
+            if form >= 0:
+                cutter.enter(self._slot_form, self._slot_number, form, number)
+
+    def sweep(self, piece: Piece) -> Sweep:
+        """Cut a piece."""
+        code = signed(piece.code + bytes(_ROOM))
+        found = (
+            np.empty(piece.stop, np.int64),
+            np.empty(piece.stop, np.uint8),
+            np.empty(piece.stop, np.uint32),
+        )
+        starts = np.append(piece.starts, _NOWHERE)
+        state = np.zeros(5, np.int64)
+        new = list[tuple[str, int]]()
+        while state[cutter.AT] < piece.stop:
+            if 2 * self._count >= len(self._slot_form):
+                self._grow()
+            room = len(self._slot_form) // 2
+            fresh = np.empty(room, np.int64), np.empty(room, np.int64)
+            first = self._count
+            state[cutter.FORMS], state[cutter.ROOM] = first, room
+            known = (self._slot_form, self._slot_number, *fresh)
+            cutter.sweep(code, piece.stop, starts, self._bits, self._tables, found, known, state)
+            self._count = int(state[cutter.FORMS])
+            new += [
+                (_name(form), index)
+                for form, index in zip(
+                    fresh[0][: self._count - first].tolist(), fresh[1].tolist(), strict=False
+                )
+            ]
+        count = int(state[cutter.FOUND])
+        at, size, form = found
+        return Sweep(at[:count], size[:count], form[:count], tuple(new), int(state[cutter.AT]))
+
+
+def signed(data: bytes) -> npt.NDArray[np.int16]:
+    """Make an array of bytes that numba does arithmetic with as Python does."""
+    return np.frombuffer(data, np.uint8).astype(np.int16)
+
+
+def _name(form: int) -> str:
+    return "" if cutter.has_own_form(form) else f"{form:x}"

@@ -1,0 +1,1 @@
+"""`uprobes-sim scan`: one module for what it does, one for each format."""

@@ -1,0 +1,1 @@
+"""Whole files at once: the kernel's answer to a probe on every instruction that they have."""

@@ -1,0 +1,41 @@
+"""What is counted of instructions, as numbers beside their forms."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from uprobes_sim.errata import Severity
+from uprobes_sim.verdict import Verdict
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("damages", "kills", "misses", "slow", "note")
+"""The loudest first, which is the order of every format."""
+
+HARMFUL: Final = frozenset[Severity](("damages", "kills"))
+"""Accepted, and then the program is damaged."""
+
+COLUMNS: Final = ("emulate", "xol", "reject", *SEVERITIES)
+"""What is counted of each function."""
+
+
+def loudness(severity: Severity | None) -> int:
+    """Rank: damage first, refusals (None) before what is only good to know."""
+    return (*SEVERITIES[:2], None, *SEVERITIES[2:]).index(severity)
+
+
+def is_told(answer: Verdict) -> bool:
+    """Tell whether people are shown where instructions with this answer are."""
+    return answer.verdict == "reject" or any(each.severity in HARMFUL for each in answer.warnings)
+
+
+def columns(answers: Sequence[Verdict]) -> npt.NDArray[np.uint8]:
+    """Count each of *answers* as one instruction: a row of `COLUMNS`."""
+    rows = [
+        [
+            name == answer.verdict or any(name == c.severity for c in answer.warnings)
+            for name in COLUMNS
+        ]
+        for answer in answers
+    ]
+    return np.array(rows, np.uint8).reshape(-1, len(COLUMNS))

@@ -1,0 +1,54 @@
+"""Any number of files, of any architecture."""
+
+from collections.abc import Iterator, Sequence
+
+from uprobes_sim.arch import Abi
+from uprobes_sim.choice import Options, link_machine
+from uprobes_sim.scan.code import Code, read_code
+from uprobes_sim.scan.listing import Listed, Wanted, everything, listing
+from uprobes_sim.scan.paths import Entry, opened
+from uprobes_sim.scan.report import FileReport, report
+from uprobes_sim.scan.scanner import Judge
+
+
+class Judges:
+    """The judges of all architectures that were met; each learns its forms once."""
+
+    def __init__(self, options: Sequence[Options]) -> None:
+        """Answer for the machines that *options* choose: one, or two to compare."""
+        self._options = options
+        self._known: dict[tuple[int, Abi], Judge] = {}
+
+    def of(self, code: Code) -> Judge:
+        """Find the judge of a file.
+
+        Raises:
+            UprobesSimError: no backend runs it; else as `Judge`.
+        """
+        key = code.e_machine, code.abi
+        if key not in self._known:
+            linked = link_machine(code.path, *key, self._options[0])
+            self._known[key] = Judge(linked, self._options)
+        return self._known[key]
+
+    def report(self, entry: Entry, *, detail: bool = False) -> FileReport:
+        """Scan one file and count.
+
+        Raises:
+            UprobesSimError: it cannot be read, or no backend runs it.
+        """
+        with opened(entry) as source:
+            code = read_code(source, entry.label)
+            return report(self.of(code), code, detail=detail)
+
+    def listing(self, entry: Entry, wanted: Wanted = everything) -> Iterator[tuple[Judge, Listed]]:
+        """Scan one file and list the instructions whose answers are *wanted*.
+
+        Raises:
+            UprobesSimError: as `report`.
+        """
+        with opened(entry) as source:
+            code = read_code(source, entry.label)
+            judge = self.of(code)
+            for each in listing(judge, code, wanted):
+                yield judge, each

@@ -1,0 +1,179 @@
+"""From paths as users type them to files: folders and archives, in an order that never varies."""
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from uprobes_sim.errors import ProgramError
+from uprobes_sim.scan.source import BytesSource, FileSource, Source
+
+MAX_MEMBER: Final = 1 << 30
+"""Bytes of the largest member of an archive that is unpacked."""
+
+_ELF: Final = b"\x7fELF"
+_AR: Final = b"!<arch>\n"
+_THIN_AR: Final = b"!<thin>\n"
+_ZIP: Final = b"PK\x03\x04"
+_AR_HEADER: Final = 60
+_GIVEN: Final = "give an ELF file, an archive (.a, .zip, .apk) or a folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file to scan: on disk, or a member of an archive."""
+
+    path: Path
+    member: str | None = None
+    offset: int = 0
+    """Of a member of a `.a`, in it."""
+    size: int = 0
+
+    @property
+    def label(self) -> str:
+        """Name it: `lib.a(member.o)`, `app.apk!lib/x.so`."""
+        if self.member is None:
+            return str(self.path)
+        return f"{self.path}({self.member})" if self.size else f"{self.path}!{self.member}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be read, in one line."""
+
+    path: str
+    reason: str
+
+
+def find(paths: Iterable[Path]) -> Iterator[Entry | Failure]:
+    """List the ELF files that *paths* name, in folders only those that are ELF files or archives.
+
+    Symbolic links in folders are not followed.
+    """
+    for path in paths:
+        if path.is_dir():
+            for file in _walk(path):
+                yield from _entries(file, named=False)
+        else:
+            yield from _entries(path, named=True)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            file = Path(parent, name)
+            if file.is_file() and not file.is_symlink():
+                yield file
+
+
+def _entries(path: Path, *, named: bool) -> Iterator[Entry | Failure]:
+    """List what *path* holds; *named*: the user did, and wants to hear what is wrong with it."""
+    try:
+        file = FileSource(path)
+    except ProgramError as exc:
+        yield Failure(str(path), str(exc))
+        return
+    try:
+        start = file.read(0, 8)
+        if start[:4] == _ELF:
+            yield Entry(path)
+        elif start == _AR:
+            yield from _ar_members(path, file)
+        elif start[:4] == _ZIP:
+            yield from _zip_members(path)
+        elif start == _THIN_AR:
+            yield Failure(str(path), f"{path} is a thin archive; scan the files that it names")
+        elif named:
+            what = "is empty" if not start else "is no ELF file"
+            yield Failure(str(path), f"{path} {what}; {_GIVEN}")
+    except ProgramError as exc:
+        yield Failure(str(path), str(exc))
+    finally:
+        file.close()
+
+
+def _ar_members(path: Path, file: Source) -> Iterator[Entry | Failure]:
+    """List the objects of an archive of ar, with the long names of GNU and of BSD."""
+    at, long_names = len(_AR), b""
+    while at < file.size:
+        header = file.read(at, _AR_HEADER)
+        at += _AR_HEADER
+        try:
+            size = int(header[48:58])
+            if len(header) < _AR_HEADER or header[58:] != b"`\n" or at + size > file.size:
+                raise ValueError
+        except ValueError:
+            yield Failure(str(path), f"{path} is damaged: no member at {at - _AR_HEADER:#x}")
+            return
+        name = header[:16].rstrip()
+        start, length = at, size
+        if name == b"//":
+            long_names = file.read(at, size)
+        elif name.startswith(b"#1/") and name[3:].isdigit():
+            inside = min(int(name[3:]), size)
+            name = file.read(at, inside).rstrip(b"\0")
+            start, length = at + inside, size - inside
+        elif name[:1] == b"/" and name[1:].isdigit():
+            name = long_names[int(name[1:]) :].partition(b"\n")[0]
+        if length and file.read(start, 4) == _ELF:
+            yield Entry(path, name.rstrip(b"/").decode(errors="replace"), start, length)
+        at += size + size % 2
+
+
+def _zip_members(path: Path) -> Iterator[Entry | Failure]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in sorted(archive.infolist(), key=lambda info: info.filename):
+                if not info.is_dir():
+                    yield from _zip_member(path, archive, info)
+    except Exception as exc:  # zipfile raises a dozen kinds for what is damaged
+        yield Failure(str(path), f"{path} is a damaged archive: {exc or type(exc).__name__}")
+
+
+def _zip_member(
+    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> Iterator[Entry | Failure]:
+    entry = Entry(path, info.filename)
+    try:
+        with archive.open(info) as member:
+            if member.read(4) == _ELF:
+                yield entry
+    except Exception as exc:  # as above; the other members may be whole
+        why = str(exc) or type(exc).__name__
+        yield Failure(entry.label, f"{entry.label} cannot be unpacked: {why}")
+
+
+@contextmanager
+def opened(entry: Entry) -> Iterator[Source]:
+    """Open the file of *entry*.
+
+    Raises:
+        ProgramError: it cannot be read, or unpacked.
+    """
+    if entry.member is not None and not entry.size:
+        yield BytesSource(_unpack(entry))
+        return
+    file = FileSource(entry.path)
+    try:
+        yield BytesSource(file.read(entry.offset, entry.size)) if entry.size else file
+    finally:
+        file.close()
+
+
+def _unpack(entry: Entry) -> bytes:
+    assert entry.member is not None
+    try:
+        with zipfile.ZipFile(entry.path) as archive:
+            size = archive.getinfo(entry.member).file_size
+            if size > MAX_MEMBER:
+                raise ProgramError(f"{entry.label} has {size} bytes; unpack it first")
+            return archive.read(entry.member)
+    except ProgramError:
+        raise
+    except Exception as exc:  # zipfile raises a dozen kinds for what is damaged
+        why = str(exc) or type(exc).__name__
+        raise ProgramError(f"{entry.label} cannot be unpacked: {why}") from None

@@ -1,0 +1,151 @@
+"""Every instruction of a file, judged: each form of them once, by the questions that a probe asks.
+
+So the answers of a scan are those of `explain`; what is fast is that few forms are asked about.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from uprobes_sim.choice import Options, configure
+from uprobes_sim.errors import ProgramError
+from uprobes_sim.explain import judge
+from uprobes_sim.linker import Linked
+from uprobes_sim.memory import Mm, VmFlags
+from uprobes_sim.page_cache import Inode
+from uprobes_sim.scan.code import Code, Range
+from uprobes_sim.scan.columns import columns, is_told
+from uprobes_sim.scan.sweep import Piece, Sweep
+from uprobes_sim.sched import Scheduler
+from uprobes_sim.units import PAGE_MASK, PAGE_SIZE, Vaddr
+from uprobes_sim.uprobes import Uprobes
+from uprobes_sim.verdict import Verdict
+from uprobes_sim.version import Config
+
+PIECE: Final = 1 << 20
+"""Bytes of code that are in memory at once."""
+
+_CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Instructions between which no kernel tells a difference."""
+
+    insn: bytes
+    """One of them, `max_insn_bytes` long."""
+    vaddr: Vaddr
+    answers: tuple[Verdict, ...]
+    """To a probe on that one, by each of the kernels that were asked for."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """A piece of a file after the sweep."""
+
+    range: Range
+    piece: Piece
+    sweep: Sweep
+
+    @property
+    def vaddr(self) -> npt.NDArray[np.uint64]:
+        """Address of each instruction."""
+        return self.sweep.at.view(np.uint64) + np.uint64(self.piece.vaddr)
+
+    def insn(self, index: int, room: int) -> bytes:
+        """Copy one instruction, as the kernel does: *room* bytes, zeros behind the file's end."""
+        at = int(self.sweep.at[index])
+        return self.piece.code[at : at + room].ljust(room, b"\0")
+
+    def before(self, index: int, room: int) -> bytes:
+        """Copy what lies before an instruction: *room* bytes, fewer at the start of the code."""
+        at = int(self.sweep.at[index])
+        near = self.piece.before if at < room else b""
+        return (near + self.piece.code[max(at - room, 0) : at])[-room:]
+
+
+class Judge:
+    """One backend: it cuts code of one ABI, and answers for several kernels."""
+
+    def __init__(self, linked: Linked, options: Sequence[Options]) -> None:
+        """Answer for the machines that *options* choose.
+
+        Raises:
+            UprobesSimError: as `configure`.
+        """
+        self.hook = linked.hook
+        self.info = linked.info
+        self.configs: tuple[Config, ...] = tuple(configure(linked, each) for each in options)
+        self.forms: list[Form] = []
+        """By their numbers."""
+        self.told: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        """Of each form, whether people want to hear where it is."""
+        self.columns: npt.NDArray[np.uint8] = columns(())
+        """Of each form, what it counts as."""
+        self._all = [Uprobes(linked, config, Scheduler()) for config in self.configs]
+        self._sweeper = self.hook.arch_sweeper(abi=self.info.abi)
+
+    def parts(self, code: Code) -> Iterator[Part]:
+        """Cut the code of a file; the forms that are met are judged."""
+        for each in code.ranges:
+            yield from self._parts(code, each)
+
+    def _parts(self, code: Code, stretch: Range) -> Iterator[Part]:
+        room, at = self.info.max_insn_bytes, 0
+        starts = code.starts[
+            slice(*np.searchsorted(code.starts, np.array([stretch.vaddr, stretch.end], np.uint64)))
+        ].view(np.int64) - np.int64(stretch.vaddr)
+        while at < stretch.size:
+            stop = min(PIECE, stretch.size - at)
+            ahead = min(room, at)  # an instruction before the piece, but not before the code
+            data = code.source.read(stretch.offset + at - ahead, ahead + stop + room)
+            if len(data) < ahead + stop:
+                raise ProgramError(
+                    f"{code.path} has become shorter since it was opened; scan it again"
+                )
+            near = slice(*np.searchsorted(starts, np.array([at, at + len(data)])))
+            piece = Piece(
+                data[ahead:], stretch.vaddr + at, stop, starts[near] - at, before=data[:ahead]
+            )
+            part = Part(stretch, piece, self._sweeper.sweep(piece))
+            self._meet(part)
+            yield part
+            at += part.sweep.end
+
+    def _meet(self, part: Part) -> None:
+        for _, index in part.sweep.new:
+            insn, vaddr, answers = self.ask(part, index)
+            self.forms.append(Form(insn, vaddr, answers))
+        fresh = [form.answers[0] for form in self.forms[len(self.told) :]]
+        self.told = np.append(self.told, np.array([is_told(each) for each in fresh], np.bool_))
+        self.columns = np.concatenate((self.columns, columns(fresh)))
+
+    def ask(self, part: Part, index: int) -> tuple[bytes, Vaddr, tuple[Verdict, ...]]:
+        """Judge one instruction; answer its bytes and its address as well."""
+        room = self.info.max_insn_bytes
+        insn, vaddr = part.insn(index, room), Vaddr(int(part.vaddr[index]))
+        return insn, vaddr, self.answers(insn, vaddr, part.before(index, room))
+
+    def answers(self, insn: bytes, vaddr: Vaddr, before: bytes) -> tuple[Verdict, ...]:
+        """Judge *insn* at *vaddr*, behind the bytes *before*, as each kernel does."""
+        mm = self._map(before, insn, vaddr)
+        return tuple(judge(up, insn, mm, vaddr) for up in self._all)
+
+    def mnemonic(self, form: Form) -> str:
+        """Name the instruction, without its operands."""
+        abi = self.info.abi
+        return self.hook.arch_insn_text(insn=form.insn, vaddr=form.vaddr, abi=abi).split()[0]
+
+    def _map(self, before: bytes, insn: bytes, vaddr: Vaddr) -> Mm:
+        """Map *insn* at *vaddr*, for backends that look around."""
+        info = self.info
+        mm = Mm(info.abi, task_size=info.task_size, mmap_base=info.mmap_base)
+        start = vaddr - len(before)
+        first = start & ~PAGE_MASK
+        if first + 2 * PAGE_SIZE <= info.task_size:
+            inode = Inode(1, "", bytes(start - first) + before + insn)
+            mm.mmap(first, 2 * PAGE_SIZE, _CODE, inode=inode)
+        return mm

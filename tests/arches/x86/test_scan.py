@@ -1,0 +1,81 @@
+"""arches/x86/uprobes_sim_x86/scan.py and cutter.py"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from scan_equal import assert_equal, parts, parts_of, random_bytes
+from uprobes_sim.arch import Abi
+from uprobes_sim.choice import Options
+from uprobes_sim.linker import link
+from uprobes_sim.scan.scanner import Judge
+from uprobes_sim.scan.sweep import Piece
+from uprobes_sim_x86 import cutter
+from uprobes_sim_x86.scan import X86Sweeper, signed, tables
+
+TEMPTING = bytes.fromhex("66f2f3673e2ef0480f0f0fc4c5628fd5414538906474")
+"""Prefixes and escapes, which random bytes have too few of."""
+
+LIBC = Path("/usr/lib/x86_64-linux-gnu/libc.so.6")
+
+
+def judge(bits: Literal[32, 64], *kernels: str) -> Judge:
+    options = [Options(kernel=kernel) for kernel in kernels or ("6.18",)]
+    return Judge(link("x86", Abi(bits, "little")), options)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_random_bytes_are_judged_as_one_by_one(bits: Literal[32, 64]) -> None:
+    court = judge(bits, "6.18", "3.5")
+
+    for part in parts(court, random_bytes(20_000, TEMPTING, seed=bits)):
+        assert_equal(court, part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [32, 64])
+def test_half_a_million_random_bytes_are_judged_as_one_by_one(bits: Literal[32, 64]) -> None:
+    court = judge(bits)
+
+    for part in parts(court, random_bytes(500_000, TEMPTING, seed=100 + bits)):
+        assert_equal(court, part)
+
+
+@pytest.mark.slow
+def test_a_library_is_judged_as_one_by_one() -> None:
+    court = judge(64, "6.18", "3.5")
+
+    for part in parts_of(court, LIBC):
+        assert_equal(court, part, step=23)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_compiled_or_not_the_cutter_measures_alike(bits: Literal[32, 64]) -> None:
+    code, flat = random_bytes(4_000, TEMPTING, seed=bits), tables(bits)
+    arrays = tuple(signed(table) for table in flat)
+
+    plain = cutter.measure.py_func  # type: ignore[attr-defined]  # numba adds it
+
+    slowly = [plain(code, at, bits, flat) for at in range(3_900)]
+
+    assert [cutter.measure(signed(code), at, bits, arrays) for at in range(3_900)] == slowly
+
+
+def test_forms_have_the_same_numbers_when_their_table_has_grown() -> None:
+    sweeper, data = X86Sweeper(64), random_bytes(150_000, TEMPTING, seed=1)
+    piece = Piece(data, 0, len(data), np.empty(0, np.int64))
+
+    first, second = sweeper.sweep(piece), sweeper.sweep(piece)
+
+    assert len(first.new) > 1 << 13
+    assert not second.new
+    assert np.array_equal(first.form, second.form)
+
+
+def test_what_reaches_over_a_known_start_is_no_instruction() -> None:
+    data = bytes.fromhex("b8000000 90 90 c3".replace(" ", ""))
+    piece = Piece(data, 0, len(data), np.array([4]))
+
+    assert X86Sweeper(64).sweep(piece).at.tolist() == [4, 5, 6]

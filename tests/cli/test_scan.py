@@ -1,0 +1,152 @@
+"""cli/uprobes_sim_cli/scan"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from elf_maker import Elf, Segment, Sym
+from elf_programs import program
+from uprobes_sim_cli.app import app
+
+ADD3 = program("x86_64", "add3")
+CODE = 0x401000
+PROBED = bytes.fromhex(
+    "c5f9ebc8"  # vpor: taken for a jump
+    "c5f8c2c101"  # vcmpps: taken for ret
+    "55"  # push: emulated
+    "f00fc103"  # lock xadd: refused
+    "4889c8"  # mov: stepped
+    "c3"
+)
+
+
+def scan(*args: object) -> Any:
+    return CliRunner().invoke(app, ["scan", *map(str, args)])
+
+
+def objects(*args: object) -> list[dict[str, Any]]:
+    done = scan("--format", "json", *args)
+    assert done.exit_code == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Six instructions, each of another kind, in two functions."""
+    text = Segment(CODE, PROBED)
+    symbols = (Sym("first", CODE, size=9), Sym("second", CODE + 9, size=9))
+    path = tmp_path / "small"
+    path.write_bytes(Elf((text,), symbols, machine=62, entry=CODE).build())
+    return path
+
+
+def test_the_object_of_a_file(small: Path) -> None:
+    (found,) = objects(small)
+
+    assert found == {
+        "path": str(small),
+        "arch": "x86",
+        "kernel": "6.18",
+        "build_id": None,
+        "insns": 6,
+        "verdicts": {"emulate": 2, "xol": 3, "reject": 1},
+        "rules": {
+            "x86.xol.jump": 2,
+            "x86.emulate.jmp": 1,
+            "x86.emulate.push": 1,
+            "x86.prefix": 1,
+            "x86.xol.plain": 1,
+        },
+        "errnos": {"ENOTSUPP": 1},
+        "warnings": {"x86.avx_as_jump": 1, "x86.avx_as_return": 1, "x86.trap_nr_lost": 1},
+    }
+
+
+def test_each_instruction_is_answered_as_explain_does(small: Path) -> None:
+    done = scan("--format", "jsonl", small)
+    listed = [json.loads(line) for line in done.stdout.splitlines()]
+
+    vaddrs = [each["vaddr"] for each in listed]
+    explained = CliRunner().invoke(app, ["explain", "--format", "jsonl", str(small), *vaddrs])
+    answers = [json.loads(line) for line in explained.stdout.splitlines()]
+
+    assert len(listed) == 6
+    for answer in answers:
+        del answer["fields"], answer["by_kernel"]
+    assert listed == answers
+
+
+def test_damage_comes_first(small: Path) -> None:
+    lines = scan(small).stdout.splitlines()
+
+    severities = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
+    assert severities == ["damages", "kills", "verdicts", "refused", "note"]
+
+
+def test_a_function_is_counted(small: Path) -> None:
+    rows = list(csv.DictReader(scan("--format", "csv", small).stdout.splitlines()))
+
+    assert [(r["symbol"], r["insns"], r["reject"], r["damages"], r["kills"]) for r in rows] == [
+        ("first", "2", "0", "1", "1"),
+        ("second", "4", "1", "0", "0"),
+    ]
+
+
+def test_functions_are_in_json_where_they_are_wanted(small: Path) -> None:
+    (found,) = objects("--functions", small)
+
+    assert [each["symbol"] for each in found["functions"]] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("only", "count"),
+    [("damages", 2), ("kills", 1), ("reject", 1), ("x86.prefix", 1), ("x86.avx_as_jump", 1)],
+)
+def test_only_some_instructions_are_listed(only: str, count: int, small: Path) -> None:
+    assert len(scan("--format", "jsonl", "--only", only, small).stdout.splitlines()) == count
+
+
+def test_without_errata_the_warnings_are_the_same(small: Path) -> None:
+    """As with explain: the kernel has its defects, whether they are acted out or not."""
+    (linux,), (none,) = objects(small), objects("--errata", "none", small)
+
+    assert linux["warnings"] == none["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [("reject", 1), ("damages", 1), ("x86.avx_as_return", 1), ("x86.masking", 0)],
+)
+def test_fail_on_makes_the_status(condition: str, status: int, small: Path) -> None:
+    assert scan("--fail-on", condition, small).exit_code == status
+
+
+def test_what_cannot_be_read_is_one_line_and_the_others_are_done(
+    small: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a-broken").write_bytes(ADD3.read_bytes()[:40])
+    (tmp_path / "z-foreign").write_bytes(Elf(machine=183).build())
+
+    done = scan("--format", "json", tmp_path)
+
+    assert done.exit_code == 2
+    assert [each["path"] for each in json.loads(done.stdout)] == [str(small)]
+    first, second = done.stderr.splitlines()
+    assert "a-broken is cut off" in first
+    assert "EM_AARCH64" in second
+
+
+def test_a_folder_without_elf_files_is_an_empty_array(tmp_path: Path) -> None:
+    assert objects(tmp_path) == []
+
+
+def test_other_commands_do_not_have_the_formats_of_scan() -> None:
+    done = CliRunner().invoke(app, ["arches", "--format", "csv"])
+
+    assert done.exit_code == 2
+    assert "is for scan" in done.stderr

@@ -1,0 +1,116 @@
+"""core/uprobes_sim/scan/paths.py and source.py"""
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from elf_programs import program
+from uprobes_sim.errors import ProgramError
+from uprobes_sim.scan.paths import Entry, Failure, find, opened
+
+ADD3 = program("x86_64", "add3").read_bytes()
+
+
+def labels(*paths: Path) -> list[str]:
+    return [each.label if isinstance(each, Entry) else f"! {each.reason}" for each in find(paths)]
+
+
+def ar(*members: tuple[bytes, bytes]) -> bytes:
+    """Write an archive; a name is that of its header."""
+    data = b"!<arch>\n"
+    for name, content in members:
+        head = name.ljust(16) + b"0".ljust(12) + b"0".ljust(6) * 2 + b"644".ljust(8)
+        data += head + str(len(content)).encode().ljust(10) + b"`\n" + content
+        data += b"\n" * (len(content) % 2)
+    return data
+
+
+def test_a_folder_gives_its_elf_files_in_order_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("b", "a", "sub/c"):
+        (tmp_path / name).write_bytes(ADD3)
+    (tmp_path / "readme").write_text("no ELF file")
+    (tmp_path / "link").symlink_to("a")
+    os.mkfifo(tmp_path / "pipe")
+
+    assert labels(tmp_path) == [str(tmp_path / name) for name in ("a", "b", "sub/c")]
+
+
+def test_members_of_an_archive_have_the_names_of_gnu_and_of_bsd(tmp_path: Path) -> None:
+    lib = tmp_path / "lib.a"
+    lib.write_bytes(
+        ar(
+            (b"//", b"a_rather_long_name.o/\n"),
+            (b"short.o/", ADD3),
+            (b"/0", ADD3),
+            (b"#1/8", b"bsd.o\0\0\0" + ADD3),
+            (b"text/", b"no ELF file"),
+        )
+    )
+
+    assert labels(lib) == [
+        f"{lib}({name})" for name in ("short.o", "a_rather_long_name.o", "bsd.o")
+    ]
+
+
+def test_the_members_of_a_zip_are_unpacked(tmp_path: Path) -> None:
+    apk = tmp_path / "app.apk"
+    with zipfile.ZipFile(apk, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("lib/x.so", ADD3)
+        archive.writestr("res/x.png", b"no ELF file")
+
+    (entry,) = find([apk])
+
+    assert isinstance(entry, Entry)
+    assert entry.label == f"{apk}!lib/x.so"
+    with opened(entry) as source:
+        assert source.read(0, source.size) == ADD3
+
+
+def test_a_damaged_archive_gives_what_it_can(tmp_path: Path) -> None:
+    lib = tmp_path / "lib.a"
+    lib.write_bytes(ar((b"good.o/", ADD3)) + b"rubbish" * 10)
+
+    first, second = find([lib])
+
+    assert isinstance(first, Entry)
+    assert isinstance(second, Failure)
+    assert "is damaged" in second.reason
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"#!/bin/sh\n", "is no ELF file", id="script"),
+        pytest.param(b"!<thin>\n", "thin archive", id="thin archive"),
+        pytest.param(b"PK\3\4rubbish", "damaged archive", id="zip"),
+    ],
+)
+def test_what_was_named_is_not_passed_over_in_silence(
+    content: bytes, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    (found,) = labels(path)
+
+    assert found.startswith(f"! {path}")
+    assert says in found
+
+
+def test_a_device_is_no_file() -> None:
+    assert labels(Path("/dev/null")) == ["! /dev/null is no regular file; name an ELF file"]
+
+
+def test_a_file_that_vanishes_is_missed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(ADD3)
+    (entry,) = find([path])
+    path.unlink()
+
+    assert isinstance(entry, Entry)
+    with pytest.raises(ProgramError, match="No such file"), opened(entry):
+        pass
