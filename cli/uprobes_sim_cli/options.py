@@ -5,9 +5,9 @@ import re
 from dataclasses import replace
 
 from uprobes_sim.arch import Abi
+from uprobes_sim.choice import Options
 from uprobes_sim.errors import LinkError, UnknownKernelError, UprobesSimError
 from uprobes_sim.linker import Linked, installed, link
-from uprobes_sim.session import Options
 from uprobes_sim_cli.app import Bits, Settings
 
 

@@ -11,9 +11,9 @@ from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
 from uprobes_sim.signals import Signal
 from uprobes_sim.units import Vaddr
+from uprobes_sim.verdict import How as How
 
 What = Literal["output", "exit_status", "register", "memory", "mapping", "file"]
-How = Literal["emulate", "xol"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,25 +6,26 @@ the kernel takes from the air, is an explicit *task* here; *regs* are its user
 registers.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Final, Protocol
 
 import pluggy
 
-from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
-from uprobes_sim.cpu import Cpu, Exit, Stop
-from uprobes_sim.errata import Erratum
-from uprobes_sim.flow import Flow
-from uprobes_sim.memory import Mm, Vma
-from uprobes_sim.signals import SigAction, SigInfo
-from uprobes_sim.symbols import Image, Symbol
-from uprobes_sim.task import Task
-from uprobes_sim.units import Vaddr
-from uprobes_sim.uretprobes import ReturnInstance, RpCheck
-from uprobes_sim.verdict import Caution, Mechanism
-from uprobes_sim.version import Behaviour, Config
-
-if TYPE_CHECKING:
-    from uprobes_sim.scan.sweep import Sweeper  # which imports numpy
+if TYPE_CHECKING:  # a command pays for what it asks, not for all that could be asked
+    from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
+    from uprobes_sim.cpu import Cpu, Exit, Stop
+    from uprobes_sim.errata import Erratum
+    from uprobes_sim.flow import Flow
+    from uprobes_sim.memory import Mm, Vma
+    from uprobes_sim.scan.sweep import Sweeper
+    from uprobes_sim.signals import SigAction, SigInfo
+    from uprobes_sim.symbols import Image, Symbol
+    from uprobes_sim.task import Task
+    from uprobes_sim.units import Vaddr
+    from uprobes_sim.uretprobes import ReturnInstance, RpCheck
+    from uprobes_sim.verdict import Caution, Mechanism
+    from uprobes_sim.version import Behaviour, Config
 
 PROJECT: Final = "uprobes_sim"
 
@@ -391,7 +392,7 @@ class WeakHooks(Protocol):
         ...
 
     @_hookspec
-    def arch_sweeper(self, abi: Abi) -> "Sweeper":
+    def arch_sweeper(self, abi: Abi) -> Sweeper:
         """Make what cuts code into instructions, for a scan of whole files.
 
         It also tells which instructions are alike, so that few need be asked about. Default: each

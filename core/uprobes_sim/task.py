@@ -24,11 +24,11 @@ from uprobes_sim.signals import (
 from uprobes_sim.thread_group import ThreadGroup
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
-from uprobes_sim.vfs import FilesStruct
 
 if TYPE_CHECKING:
     from uprobes_sim.uprobes import Uprobe
     from uprobes_sim.uretprobes import ReturnInstance
+    from uprobes_sim.vfs import FilesStruct
 
 
 class UprobeTaskState(Enum):
@@ -89,6 +89,12 @@ class Thread:
     """Where it was, for a page fault (cr2, dar)."""
 
 
+def _no_files() -> "FilesStruct":
+    from uprobes_sim.vfs import FilesStruct  # not for those who only want to know
+
+    return FilesStruct()
+
+
 @dataclass(eq=False, slots=True)
 class Task:
     """`struct task_struct`: a thread."""
@@ -109,10 +115,16 @@ class Task:
     """What the program wants done with signals, where not the default (sighand_struct)."""
     blocked: int = 0
     """Signals that it holds back, bit 0 for signal 1."""
+<<<<<<< HEAD
     saved_sigmask: int | None = None
     """What `blocked` is to be again once the call that has changed it is over (sigsuspend)."""
     altstack: SigAltStack | None = None
     files: FilesStruct = field(default_factory=FilesStruct)
+=======
+    altstack: bytes = b""
+    """`stack_t` as sigaltstack has set it; empty: none."""
+    files: "FilesStruct" = field(default_factory=_no_files)
+>>>>>>> e066ec7 (Import what a command asks for, and no more)
     """Open files and the working directory."""
     group: ThreadGroup = field(default_factory=ThreadGroup)
     """The process it belongs to."""

@@ -15,7 +15,6 @@ from uprobes_sim.consumers import HandlerResult as HandlerResult
 from uprobes_sim.consumers import UprobeConsumer as UprobeConsumer
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
-from uprobes_sim.events import How
 from uprobes_sim.linker import Linked
 from uprobes_sim.log import Act, Record
 from uprobes_sim.memory import Mm, Vma
@@ -27,6 +26,7 @@ from uprobes_sim.sched import Scheduler
 from uprobes_sim.semaphores import DelayedUprobes, pay_delayed
 from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
+from uprobes_sim.verdict import How
 from uprobes_sim.version import Config, Kernel
 from uprobes_sim.xol import UprobesState, uprobes_state
 

@@ -5,7 +5,9 @@ from typing import Literal
 
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
-from uprobes_sim.events import How
+
+How = Literal["emulate", "xol"]
+"""Emulated, or a copy stepped out of line."""
 
 
 @dataclass(frozen=True, slots=True)
