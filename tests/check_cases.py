@@ -3,6 +3,7 @@
 import shutil
 import struct
 import subprocess
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,19 @@ def tracepoints(*notes: bytes, flags: int = R | W) -> Callable[[Path], Path]:
         segments=(Segment(DATA, bytes(16), flags=flags),),
         parts=(Part(".note.stapsdt", data=b"".join(notes), kind=7),),
     )
+
+
+def archived(padding: int) -> Callable[[Path], Path]:
+    """A program in a ZIP archive, *padding* bytes before which there is something else."""
+
+    def build(folder: Path) -> Path:
+        path = folder / "app.apk"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("first", bytes(padding - len("first") - len("lib/f.so") - 60))
+            archive.write(x86()(folder), "lib/f.so")
+        return path
+
+    return build
 
 
 def in_long_path(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from uprobes_sim import linker
-from uprobes_sim.arch import Abi, ArchInfo
+from uprobes_sim.arch import ABIS, ArchInfo
 from uprobes_sim.errors import LinkError, PluginError
 from uprobes_sim.hookspecs import PROJECT, WeakHooks
 from uprobes_sim.version import parse_release
@@ -14,7 +14,6 @@ from uprobes_sim_cli.options import session_options
 
 _WEAK: Final = tuple(name for name in vars(WeakHooks) if not name.startswith("_"))
 _MARK: Final = f"{PROJECT}_impl"
-ABIS: Final = (Abi(64, "little"), Abi(64, "big"), Abi(32, "little"), Abi(32, "big"))
 
 
 @dataclass(frozen=True, slots=True)

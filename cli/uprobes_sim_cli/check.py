@@ -12,7 +12,7 @@ from uprobes_sim.check.site import Reading, flags_text
 from uprobes_sim.choice import link_for
 from uprobes_sim.errors import ProbeError, UprobesSimError
 from uprobes_sim.languages import read_question
-from uprobes_sim.loader import load
+from uprobes_sim.loader import Program, load
 from uprobes_sim.verdict import Caution, Verdict
 from uprobes_sim_cli import render
 from uprobes_sim_cli.answers import STANDARD_INPUT, Answer, Printer, lines_of_stdin
@@ -39,8 +39,8 @@ def check(settings: Settings, operands: Sequence[str], *, exits: bool, multi: bo
     """Check probes; answers 1 when one is refused or hurts the program, 2 when one is none."""
     path, probes = _split(operands)
     options = session_options(settings)
-    program = load(Path(path))
-    checker = Checker(program, link_for(program, options), options)
+    program, base = _load(path)
+    checker = Checker(program, link_for(program, options), options, base=base)
     return _Run(settings.format, checker, exits=exits, multi=multi).answer(probes)
 
 
@@ -53,6 +53,16 @@ def _split(operands: Sequence[str]) -> tuple[str, list[str]]:
     if not rest:
         raise UprobesSimError(f"{first}: name a probe in it, such as main or 0x10000")
     return first, rest
+
+
+def _load(path: str) -> tuple[Program, int]:
+    """Load the file, which may be in an archive; answer where it starts there."""
+    from uprobes_sim.check.archive import is_archive, load_held
+
+    if not is_archive(path):
+        return load(Path(path)), 0
+    held = load_held(path)
+    return held.program, held.base
 
 
 def _named_path(text: str) -> str | None:
@@ -151,7 +161,7 @@ def as_json(checker: Checker, found: Checked) -> render.Json:
         "path": str(checker.program.path),
         "symbol": None if reading is None else reading.symbol,
         "vaddr": None if reading is None else _hex(reading.vaddr),
-        "offset": None if reading is None else reading.offset,
+        "offset": None if reading is None else checker.base + reading.offset,
         "size": found.size if found.size else None,
         "insn": found.insn or None,
         "text": found.text or None,

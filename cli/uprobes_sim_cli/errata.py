@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from uprobes_sim import choice, linker
+from uprobes_sim.arch import ABIS
 from uprobes_sim.errata import Erratum
 from uprobes_sim.errors import LinkError, PluginError, UnknownArchError, UprobesSimError
 from uprobes_sim.version import Kernel, Release
 from uprobes_sim_cli import render
 from uprobes_sim_cli.app import Format, Settings
-from uprobes_sim_cli.arches import ABIS
 from uprobes_sim_cli.options import session_options
 from uprobes_sim_cli.streams import STDOUT, complain, writing
 
@@ -31,7 +31,7 @@ def errata(settings: Settings, wanted: str | None) -> int:
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, Erratum]]:
-    chosen = settings.kernel is not None or settings.cpu is not None
+    chosen = any((settings.kernel, settings.cpu, settings.kconfig))
     for linked in _backends(settings):
         options = session_options(settings)
         config = choice.configure_as(linked, choice.kernel_of(linked, options), options)

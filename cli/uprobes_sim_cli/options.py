@@ -1,12 +1,10 @@
 """The global options, as the core takes them."""
 
-import platform
-import re
 from dataclasses import replace
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.choice import Options
-from uprobes_sim.errors import LinkError, UnknownKernelError, UprobesSimError
+from uprobes_sim.errors import LinkError, UprobesSimError
 from uprobes_sim.linker import Linked, installed, link
 from uprobes_sim_cli.app import Bits, Settings
 
@@ -15,7 +13,8 @@ def session_options(settings: Settings) -> Options:
     """Translate what the user chose.
 
     Raises:
-        UnknownKernelError: `--kernel running`, and this machine's is not modelled.
+        UnknownKernelError: `--kernel running`, and this machine does not run Linux.
+        UprobesSimError: `--kconfig` names no configuration.
     """
     options = Options(
         arch=settings.arch,
@@ -25,8 +24,15 @@ def session_options(settings: Settings) -> Options:
         variant=settings.variant,
         bits=32 if settings.bits is Bits.BITS32 else 64,
     )
+    if settings.kconfig is not None:
+        from uprobes_sim.kconfig import read_kconfig
+
+        options = replace(options, kconfig=read_kconfig(settings.kconfig))
     if settings.kernel == "running":
-        return replace(options, kernel=_running_release())
+        from uprobes_sim.kconfig import read_host
+
+        host = read_host()
+        options = replace(options, kernel=host.release, host=host)
     return options
 
 
@@ -42,13 +48,3 @@ def link_bare(options: Options) -> Linked:
         return link(options.arch, Abi(options.bits, "little"), options.variant)
     except LinkError:
         return link(options.arch, Abi(options.bits, "big"), options.variant)
-
-
-def _running_release() -> str:
-    system, release = platform.system(), platform.release()
-    match = re.match(r"\d+\.\d+(\.\d+)?", release)
-    if system != "Linux" or match is None:
-        raise UnknownKernelError(
-            f"this machine runs {system} {release}, which is not Linux; give --kernel X.Y"
-        )
-    return match[0]

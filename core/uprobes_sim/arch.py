@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from uprobes_sim.uapi import GENERIC, Uapi
 from uprobes_sim.units import Vaddr
@@ -20,6 +20,10 @@ class Abi:
     def __str__(self) -> str:
         """Name it as messages do: `64-bit little-endian`."""
         return f"{self.bits}-bit {self.byteorder}-endian"
+
+
+ABIS: Final = (Abi(64, "little"), Abi(64, "big"), Abi(32, "little"), Abi(32, "big"))
+"""All that there are; a backend serves some of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

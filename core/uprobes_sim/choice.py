@@ -1,9 +1,10 @@
 """What a user may choose, and the machine that comes of it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from uprobes_sim.arch import Abi
+from uprobes_sim.arch import ABIS, Abi
 from uprobes_sim.errors import (
     LinkError,
     PluginError,
@@ -13,7 +14,10 @@ from uprobes_sim.errors import (
 )
 from uprobes_sim.linker import Linked, find, installed, link
 from uprobes_sim.loader import Program, machine_name
-from uprobes_sim.version import RELEASES, Config, Kernel, parse_kernel
+from uprobes_sim.version import RELEASES, Config, Kconfig, Kernel, parse_kernel
+
+if TYPE_CHECKING:
+    from uprobes_sim.kconfig import Host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,10 @@ class Options:
     """Keep all registers in each hit."""
     write: bool = False
     """Write the files that the program wrote to the host, at the end."""
+    kconfig: Kconfig | None = None
+    """None: as distributions configure the release, or as *host* is."""
+    host: "Host | None" = None
+    """This machine, whose configuration and processor count where it runs the architecture."""
 
 
 def link_for(elf: Program, options: Options) -> Linked:
@@ -106,7 +114,21 @@ def kernel_of(linked: Linked, options: Options) -> Kernel:
         UnknownKernelError: as `parse_kernel`.
     """
     newest = str(Kernel(RELEASES[-1]))
-    return parse_kernel(options.kernel or newest, linked.hook.arch_behaviours())
+    host = _host(linked, options)
+    kconfig = options.kconfig or (None if host is None else host.kconfig)
+    return parse_kernel(options.kernel or newest, linked.hook.arch_behaviours(), kconfig)
+
+
+def _host(linked: Linked, options: Options) -> "Host | None":
+    """Give this machine, if it is chosen and of the architecture that is linked."""
+    host = options.host
+    if host is None:
+        return None
+    machines = set[str]()
+    for abi in ABIS:
+        with suppress(LinkError):
+            machines.add(linked.hook.arch_info(abi=abi).machine)
+    return host if host.machine in machines else None
 
 
 def configure_as(linked: Linked, kernel: Kernel, options: Options) -> Config:
@@ -120,8 +142,12 @@ def configure_as(linked: Linked, kernel: Kernel, options: Options) -> Config:
         raise UprobesSimError(
             f"{linked.info.name} has no processor {options.cpu}; it knows {', '.join(cpus)}"
         )
-    cpu = options.cpu or cpus[0]
+    host = _host(linked, options)
+    own = host.cpu if host is not None and host.cpu in cpus else None
+    cpu = options.cpu or own or cpus[0]
     in_force = frozenset(
-        erratum.id for erratum in linked.hook.arch_errata() if erratum.in_force(kernel.release, cpu)
+        erratum.id
+        for erratum in linked.hook.arch_errata()
+        if erratum.in_force(kernel.release, cpu, kernel.kconfig)
     )
     return Config(kernel, cpu, options.errata, in_force)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from uprobes_sim.version import Release
+from uprobes_sim.version import Kconfig, Release
 
 Severity = Literal["damages", "kills", "slow", "misses", "note"]
 """The program's data or flow is damaged; it dies; it slows down; hits are missed; good to know."""
@@ -20,6 +20,8 @@ class Erratum:
     """First release without it; None: still there."""
     config: str | None = None
     """Kernel configuration that it needs, in words."""
+    requires: str | None = None
+    """The same where it is one option: `CONFIG_PPC_KUAP=y`, or `=n` for one that is not set."""
     cpus: tuple[str, ...] = ()
     """Processors (`ArchInfo.cpus`) that show it; none named: all."""
     instructions: str
@@ -31,7 +33,9 @@ class Erratum:
     upstream: str
     """What upstream knows of it."""
 
-    def in_force(self, release: Release, cpu: str) -> bool:
-        """Tell whether a machine of *release* and *cpu*, configured by default, has it."""
+    def in_force(self, release: Release, cpu: str, kconfig: Kconfig | None = None) -> bool:
+        """Tell whether a machine of *release* and *cpu* has it; no *kconfig*: the default."""
         ended = self.until is not None and release >= self.until
-        return self.since <= release and not ended and (not self.cpus or cpu in self.cpus)
+        possible = kconfig is None or self.requires is None or kconfig.meets(self.requires)
+        fits = not self.cpus or cpu in self.cpus
+        return self.since <= release and not ended and fits and possible

@@ -13,6 +13,7 @@ from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
 from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
+from uprobes_sim.prepare import check_configured
 from uprobes_sim.probes import parse_probe, resolve
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
@@ -39,6 +40,7 @@ def judge(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> Verdict:
 def _answer(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> tuple[Verdict, ArchUprobe | None]:
     """Judge, but for the warnings; answer the probe as well, where there is one."""
     try:
+        check_configured(up)
         auprobe = up.analyze_insn(insn, mm, vaddr)
     except KernelError as exc:
         rule = exc.rule if isinstance(exc, Refused) else f"{up.info.name}.refused"
@@ -103,8 +105,8 @@ class Explainer:
         return {str(kernel): self._with(str(kernel)) for kernel in map(Kernel, RELEASES)}
 
     def _with(self, release: str) -> Uprobes:
-        kernel = kernel_of(self._linked, replace(self._options, kernel=release))
-        config = configure_as(self._linked, kernel, self._options)
+        options = replace(self._options, kernel=release, kconfig=None, host=None)
+        config = configure_as(self._linked, kernel_of(self._linked, options), options)
         return Uprobes(self._linked, config, Scheduler())
 
     def _new_mm(self) -> Mm:

@@ -26,20 +26,34 @@ def check_register(
     Raises:
         KernelError: EINVAL or EIO.
     """
+    check_configured(up)
     has, name = up.config.kernel.has, up.info.name
     if consumer.handler is None and consumer.ret_handler is None:
         raise KernelError(Errno.EINVAL, "a consumer needs a handler")
     _check_release(up, consumer, ref_ctr_offset)
     if has("register_needs_read_folio") and not is_readable(up, inode):
-        raise KernelError(Errno.EIO, f"{inode.name} cannot be read by pages")
+        raise Refused(Errno.EIO, "uprobes.no_pages", f"{inode.name} cannot be read by pages")
     if offset > inode.size:
-        raise KernelError(Errno.EINVAL, f"offset {offset:#x} is beyond the end of the file")
+        reason = f"offset {offset:#x} is beyond the end of the file"
+        raise Refused(Errno.EINVAL, "uprobes.beyond_end", reason)
     if has("offset_alignment"):
         if offset % up.info.swbp_size:
             reason = f"offset {offset:#x} is no multiple of {up.info.swbp_size}"
             raise Refused(Errno.EINVAL, f"{name}.alignment", reason)
         if ref_ctr_offset % _REF_CTR_ALIGN:
-            raise KernelError(Errno.EINVAL, f"reference counter offset {ref_ctr_offset:#x} is odd")
+            reason = f"reference counter offset {ref_ctr_offset:#x} is odd"
+            raise Refused(Errno.EINVAL, "uprobes.odd_ref_ctr", reason)
+
+
+def check_configured(up: "Uprobes") -> None:
+    """Refuse everything where the kernel was built without uprobes.
+
+    Raises:
+        KernelError: ENOSYS.
+    """
+    if not up.config.kernel.has("uprobes_configured"):
+        reason = "the kernel is configured without CONFIG_UPROBES"
+        raise Refused(Errno.ENOSYS, "uprobes.not_configured", reason)
 
 
 def _check_release(up: "Uprobes", consumer: UprobeConsumer, ref_ctr_offset: int) -> None:

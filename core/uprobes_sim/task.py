@@ -115,16 +115,10 @@ class Task:
     """What the program wants done with signals, where not the default (sighand_struct)."""
     blocked: int = 0
     """Signals that it holds back, bit 0 for signal 1."""
-<<<<<<< HEAD
     saved_sigmask: int | None = None
     """What `blocked` is to be again once the call that has changed it is over (sigsuspend)."""
     altstack: SigAltStack | None = None
-    files: FilesStruct = field(default_factory=FilesStruct)
-=======
-    altstack: bytes = b""
-    """`stack_t` as sigaltstack has set it; empty: none."""
     files: "FilesStruct" = field(default_factory=_no_files)
->>>>>>> e066ec7 (Import what a command asks for, and no more)
     """Open files and the working directory."""
     group: ThreadGroup = field(default_factory=ThreadGroup)
     """The process it belongs to."""

@@ -8,11 +8,20 @@ release numbers. Backends add rows of their own (`arch_behaviours`).
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from uprobes_sim.errors import UnknownKernelError
 
 Release = tuple[int, ...]
+
+
+class Kconfig(Protocol):
+    """The configuration of a kernel."""
+
+    def meets(self, requirement: str) -> bool:
+        """Tell whether it says *requirement*, such as `CONFIG_PPC_KUAP=y`; `n` is not set."""
+        ...
+
 
 RELEASES: Final[tuple[Release, ...]] = (
     (3, 5),
@@ -64,6 +73,8 @@ class Behaviour:
     """Where it is known from: commit, kernel file and function, live kernel, or memory."""
     series: str | None = None
     """A patch series on an older release that had it before, as `--kernel` names it."""
+    requires: str | None = None
+    """The option of the configuration that it hangs on: `CONFIG_PPC_KUAP=y`."""
 
     def __contains__(self, release: object) -> bool:
         """Tell whether *release* behaves so."""
@@ -78,6 +89,14 @@ BEHAVIOURS: Final = (
         None,
         "there are uprobes at all; a backend tells since when by a row of the same name",
         "2b1444983508 uprobes, mm, x86: Add the ability to install and remove uprobes breakpoints",
+    ),
+    Behaviour(
+        "uprobes_configured",
+        (3, 5),
+        None,
+        "the kernel was built with uprobes; without, registering is ENOSYS",
+        "include/linux/uprobes.h, the functions without CONFIG_UPROBES",
+        requires="CONFIG_UPROBES=y",
     ),
     Behaviour(
         "present_swbp_is_eexist",
@@ -355,14 +374,23 @@ class Kernel:
     """One Linux release, perhaps with a patch series on it, and what it does."""
 
     def __init__(
-        self, release: Release, behaviours: Iterable[Behaviour] = (), series: str | None = None
+        self,
+        release: Release,
+        behaviours: Iterable[Behaviour] = (),
+        series: str | None = None,
+        kconfig: Kconfig | None = None,
     ) -> None:
-        """Take the row of *release*, with *behaviours* beside the core's or in their place."""
+        """Take the row of *release*, with *behaviours* beside the core's or in their place.
+
+        *kconfig* None: as distributions configure it.
+        """
         self.release = release
         self.series = series
+        self.kconfig = kconfig
         rows = {row.name: row for row in (*BEHAVIOURS, *behaviours)}
         self._has = {
-            name: release in row or (series is not None and row.series == series)
+            name: (release in row or (series is not None and row.series == series))
+            and (kconfig is None or row.requires is None or kconfig.meets(row.requires))
             for name, row in rows.items()
         }
 
@@ -393,7 +421,9 @@ def parse_release(text: str) -> Release:
     return max(row for row in RELEASES if row <= release)
 
 
-def parse_kernel(text: str, behaviours: tuple[Behaviour, ...]) -> Kernel:
+def parse_kernel(
+    text: str, behaviours: tuple[Behaviour, ...], kconfig: Kconfig | None = None
+) -> Kernel:
     """Find the kernel that *text* names: a release, or a patch series of *behaviours* on one.
 
     Raises:
@@ -402,12 +432,12 @@ def parse_kernel(text: str, behaviours: tuple[Behaviour, ...]) -> Kernel:
     base, plus, _ = text.partition("+")
     release = parse_release(base)
     if not plus:
-        return Kernel(release, behaviours)
+        return Kernel(release, behaviours, kconfig=kconfig)
     known = sorted({row.series for row in behaviours if row.series is not None})
     if text not in known:
         there = f"there is {', '.join(known)}" if known else "this backend has none"
         raise UnknownKernelError(f"no patch series is called {text}; {there}")
-    return Kernel(release, behaviours, text)
+    return Kernel(release, behaviours, text, kconfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,3 +242,24 @@ def test_bad_input_is_one_line(args: list[str], reason: str) -> None:
     assert (done.exit_code, done.stdout) == (2, "")
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_a_kernel_built_without_uprobes_answers_enosys(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("# CONFIG_UPROBES is not set\n")
+
+    done = CliRunner().invoke(
+        app, [command, ADD3, "add3", "--kconfig", str(config), "--format", "jsonl"]
+    )
+
+    answer = json.loads(done.stdout)
+    assert (answer["errno"], answer["rule"]) == ("ENOSYS", "uprobes.not_configured")
+    assert "check.refused_at_mmap" not in {each["rule"] for each in answer["warnings"]}
+    assert answer.get("by_kernel", {"6.1": {"errno": None}})["6.1"]["errno"] is None
+
+
+def test_the_running_kernel_is_taken_with_its_configuration() -> None:
+    (answer,) = answers(ADD3, "add3", "--kernel", "running")
+
+    assert answer["verdict"] == "emulate"

@@ -41,6 +41,7 @@ ROWS: Final = (
             since=(6, 1),
             until=(6, 2),
             config="CONFIG_INTERRUPT_SANITIZE_REGISTERS not set, on a 64-bit kernel",
+            requires="CONFIG_INTERRUPT_SANITIZE_REGISTERS=n",
             instructions="emulated ones that write a GPR from r14 to r31",
             effect="the register keeps its old value, unless a signal arrives at the same time",
             severity="damages",
@@ -113,6 +114,7 @@ ROWS: Final = (
             since=(5, 2),
             until=(6, 12),
             config="CONFIG_PPC_KUAP and the radix MMU",
+            requires="CONFIG_PPC_KUAP=y",
             cpus=_RADIX,
             instructions="lq, stq, plq, pstq, load-reserve, dcbst, dcbf, icbi",
             effect="the attempt to emulate it logs a kernel warning, 'Bug: Read fault blocked by "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from uprobes_sim.check.code import Code
@@ -11,6 +12,7 @@ from uprobes_sim.check.rules import REFUSED_AT_MMAP, loudest_first
 from uprobes_sim.check.search import find_symbol, find_tracepoint, matching
 from uprobes_sim.check.site import Reading, Site, read_offset, read_vaddr
 from uprobes_sim.choice import Options
+from uprobes_sim.consumers import HandlerResult, UprobeConsumer
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError, ProbeError, Refused
@@ -20,11 +22,11 @@ from uprobes_sim.languages import Question, read_question
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
 from uprobes_sim.page_cache import Inode
+from uprobes_sim.prepare import check_register
 from uprobes_sim.probes import ProbeSpec
 from uprobes_sim.symbols import Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
-from uprobes_sim.uprobes import HandlerResult, UprobeConsumer
 from uprobes_sim.verdict import Verdict
 
 _FAR: Final = 128
@@ -73,13 +75,18 @@ class Checked:
 class Checker:
     """Answers for the probes of one file."""
 
-    def __init__(self, program: Program, linked: Linked, options: Options) -> None:
+    def __init__(
+        self, program: Program, linked: Linked, options: Options, *, base: int = 0
+    ) -> None:
         """Answer for *program* on the machine that *options* choose.
+
+        *base*: where it starts, if it lies in an archive.
 
         Raises:
             UprobesSimError: as `configure`.
         """
         self.program = program
+        self.base = base
         self.explainer = Explainer(linked, options)
         self.code = Code(program, linked.hook, linked.info)
 
@@ -151,7 +158,7 @@ class Checker:
     def _at(self, question: Question, spec: ProbeSpec, named: Symbol | None) -> Checked:
         reading, other = self._readings(spec, named)
         spot = self._spot(reading)
-        refusal = question.refusal or self._registered(spec, reading)
+        refusal = question.refusal or self._registered(question, spec, reading)
         verdict = refusal or self._analysed(spot, reading)
         site = Site(
             question=question,
@@ -163,6 +170,7 @@ class Checker:
             function=None if reading.vaddr is None else self.code.function_at(reading.vaddr),
             named=named,
             is_return=spec.is_return,
+            base=self.base,
         )
         warnings = [*verdict.warnings, *(each for rule in CONCERNS for each in rule(site))]
         if verdict.verdict == "reject" and refusal is None:
@@ -224,17 +232,22 @@ class Checker:
             self.program, insn, reading.symbol, reading.vaddr, reading.offset
         )
 
-    def _registered(self, spec: ProbeSpec, reading: Reading) -> Verdict | None:
-        """Register with the simulated kernel while nobody maps the file; answer a refusal."""
-        inode = Inode(1, self.program.path.name, self.program.data)
-        consumer = UprobeConsumer(ret_handler=_returned) if spec.is_return else _ENTRY
+    def _registered(self, question: Question, spec: ProbeSpec, reading: Reading) -> Verdict | None:
+        """Say what the simulated kernel has against registering, whoever maps the file."""
+        consumer = _RETURN if spec.is_return else _ENTRY
+        up, offset = self.explainer.up, self.base + reading.offset
         try:
-            uprobe = self.explainer.up.uprobe_register(inode, reading.offset, consumer)
+            check_register(up, self._inode, offset, consumer, question.ref_ctr or 0)
         except KernelError as exc:
-            rule = exc.rule if isinstance(exc, Refused) else f"{self.arch}.refused"
+            rule = exc.rule if isinstance(exc, Refused) else "uprobes.refused"
             return Verdict("reject", exc.errno, rule, exc.reason)
-        self.explainer.up.uprobe_unregister(uprobe, consumer)
         return None
+
+    @cached_property
+    def _inode(self) -> Inode:
+        """The file, of which registering looks at nothing but the size."""
+        size = self.base + len(self.program.data)
+        return Inode(1, self.program.path.name, bytes(size) if self.base else self.program.data)
 
     def _analysed(self, spot: Spot, reading: Reading) -> Verdict:
         if reading.offset >= len(self.program.data):
@@ -307,3 +320,4 @@ def _returned(task: Task, func: Vaddr) -> None:
 
 
 _ENTRY: Final = UprobeConsumer(handler=_ignore)
+_RETURN: Final = UprobeConsumer(ret_handler=_returned)

@@ -60,6 +60,11 @@ class Code:
         self._hook = hook
         self._info = info
 
+    @property
+    def alignment(self) -> int:
+        """Bytes of which an offset must be a multiple: those of a breakpoint."""
+        return self._info.swbp_size
+
     def flow(self, vaddr: Vaddr) -> Flow:
         """Say what the instruction at *vaddr* does."""
         insn = self.program.read(vaddr, self._info.max_insn_bytes)

@@ -9,6 +9,7 @@ from uprobes_sim.check.dynamic import used
 from uprobes_sim.check.site import Site
 from uprobes_sim.languages import NAME_LONGEST
 from uprobes_sim.symbols import read_section
+from uprobes_sim.units import PAGE_SIZE
 from uprobes_sim.verdict import Caution
 
 _SURE: Final = 0.75
@@ -231,6 +232,19 @@ def no_return(site: Site) -> Iterator[Caution]:
         yield rules.NO_RETURN.caution("the function has no return instruction and no tail call")
 
 
+def archive(site: Site) -> Iterator[Caution]:
+    """Warn of archives whose content cannot be mapped, or not be probed."""
+    if site.base % PAGE_SIZE == 0:
+        return
+    count = len(site.code.functions)
+    step = site.code.alignment
+    none = f"; 0 of {count} functions can be probed" if site.base % step else ""
+    yield rules.ARCHIVE.caution(
+        f"the file starts at {site.base:#x} of its archive, which is no multiple of a page: no "
+        f"loader maps it there{none}"
+    )
+
+
 def event_name(site: Site) -> Iterator[Caution]:
     """Warn of names that tools make of a long path."""
     path = _NOT_OF_NAMES.sub("_", str(site.program.path))
@@ -286,6 +300,7 @@ CONCERNS: Final[tuple[Callable[[Site], Iterator[Caution]], ...]] = (
     return_stack_switch,
     return_exceptions,
     no_return,
+    archive,
     event_name,
     semaphores,
 )

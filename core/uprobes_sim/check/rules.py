@@ -183,14 +183,6 @@ ARCHIVE: Final = Rule(
     "is another, unpacked file.",
     "Align it (`zipalign -p 4`, stored uncompressed), or probe the unpacked file.",
 )
-NO_TRACEFS: Final = Rule(
-    "check.no_tracefs",
-    "misses",
-    "The kernel is built without CONFIG_UPROBE_EVENTS: tracefs has no `uprobe_events`, and perf "
-    "no uprobes.",
-    "Only a module of the kernel's own can put probes there.",
-)
-
 RULES: Final[dict[str, Rule]] = {
     rule.id: rule for rule in list(globals().values()) if isinstance(rule, Rule)
 }

@@ -44,6 +44,8 @@ class Site:
     named: Symbol | None
     """The symbol that the user named."""
     is_return: bool
+    base: int
+    """Where the ELF file starts in the file that the kernel sees: not 0 in an archive."""
 
     @property
     def vaddr(self) -> Vaddr:
