@@ -16,6 +16,7 @@ better: each of them is looked up again after every run.
 import ctypes
 import signal
 import threading
+from collections.abc import Set
 from enum import Enum, auto
 from typing import Any, Final, cast
 from weakref import WeakSet
@@ -30,7 +31,7 @@ from uprobes_sim.errors import EngineError
 from uprobes_sim.memory import Mm, PageFault, VmFlags
 from uprobes_sim.unicorn_guest import STEPPED, Block, Guest, RegisterFile, UnicornRegs
 from uprobes_sim.unicorn_memory import GuestMemory, Replica, new_uc
-from uprobes_sim.units import PAGE_MASK
+from uprobes_sim.units import PAGE_MASK, PAGE_SIZE
 
 _UNLIMITED: Final = (1 << 64) - 1
 _LONGEST: Final = 16
@@ -71,6 +72,8 @@ class UnicornCpu:
         self._lengths: dict[tuple[int, int], int] = {}
         """Instructions in each block that may run as it is, by address and size."""
         self._blocks: dict[tuple[int, int], Block] = {}
+        self._blocks_of: dict[int, set[tuple[int, int]]] = {}
+        """The same by page: a slot that is filled anew must not ask them all."""
         self._stops: dict[int, ctypes.c_size_t] = {}
         """Hooks that stop Unicorn, by the address of an instruction that it must not execute."""
         self._done: list[ctypes.c_size_t] = []
@@ -284,6 +287,8 @@ class UnicornCpu:
         address, size = key
         block = self._guest.inspect(self._fetch(address, size), address, size)
         self._blocks[key] = block
+        for page in _pages(address, address + size):
+            self._blocks_of.setdefault(page, set()).add(key)
         at = block.special
         if at is not None and at not in self._stops:
             self._stops[at] = _hook(self._uc, uc_const.UC_HOOK_CODE, uclib.uc_emu_stop, at, at)
@@ -322,11 +327,25 @@ class UnicornCpu:
             self._memory.stale = True
 
     def _forget(self, low: int, high: int) -> None:
-        for key in [key for key in self._blocks if key[0] < high and sum(key) > low]:
+        for key in [key for key in self._near(low, high) if key[0] < high and sum(key) > low]:
+            for page in _pages(key[0], sum(key)):
+                self._blocks_of[page].discard(key)
             del self._blocks[key]
             self._lengths.pop(key, None)
         for at in [at for at in self._stops if low - _LONGEST < at < high]:
             self._done.append(self._stops.pop(at))
+
+    def _near(self, low: int, high: int) -> Set[tuple[int, int]]:
+        """Find the blocks that may lie in a range, and more if it is a large one."""
+        pages = _pages(low, high)
+        if len(pages) > len(self._blocks_of):
+            return self._blocks.keys()
+        return set[tuple[int, int]]().union(*(self._blocks_of.get(page, ()) for page in pages))
+
+
+def _pages(low: int, high: int) -> range:
+    """Number the pages of a range; its first page, if it is empty."""
+    return range(low // PAGE_SIZE, -(-max(high, low + 1) // PAGE_SIZE))
 
 
 def _hook(uc: Uc, kind: int, callback: object, begin: int = 1, end: int = 0) -> ctypes.c_size_t:
