@@ -1,6 +1,7 @@
 """arches/x86/uprobes_sim_x86/analyze.py and insn.py, against a live kernel's answers."""
 
 from pathlib import Path
+from random import Random
 from typing import Literal, cast
 
 import pytest
@@ -12,6 +13,7 @@ from uprobes_sim.version import RELEASES, Config, Kernel
 from uprobes_sim_x86.analyze import analyze
 from uprobes_sim_x86.behaviours import BEHAVIOURS
 from uprobes_sim_x86.errata import ROWS
+from uprobes_sim_x86.insn import MAX_INSN_SIZE, Undecodable, decode
 from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps
 from uprobes_sim_x86.tables import opcodes
 
@@ -98,6 +100,21 @@ def test_random_bytes_raise_nothing_but_refusals(
     code: bytes, bits: Bits, release: tuple[int, ...]
 ) -> None:
     assert verdict(code, bits, machine(release)) in {".", "N", "X"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 32])
+def test_half_a_million_random_strings_raise_nothing_but_refusals(bits: Bits) -> None:
+    random, refused = Random(2026), 0
+
+    for _ in range(500_000):
+        code = random.randbytes(random.randrange(1, 17))
+        try:
+            assert 0 < decode(code, bits).length <= min(len(code), MAX_INSN_SIZE)
+        except Undecodable:
+            refused += 1
+
+    assert 50_000 < refused < 450_000
 
 
 @pytest.mark.parametrize(
