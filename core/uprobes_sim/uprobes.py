@@ -294,9 +294,17 @@ class Uprobes:
                 try:
                     self._remove_breakpoint(uprobe, vma, vaddr)
                 except KernelError as exc:
-                    failed = exc
-        if failed is not None and self.has("failed_removal_leaks"):
+                    failed = self._failed_removal(uprobe, vaddr, exc) or failed
+        if failed is not None:
             raise failed
+
+    def _failed_removal(self, uprobe: Uprobe, vaddr: Vaddr, exc: KernelError) -> KernelError | None:
+        """Tell what to make of a breakpoint that was not removed: older kernels do not look."""
+        if self.has("failed_removal_leaks"):
+            return exc
+        why = f"set_orig_insn: {exc.reason}"
+        self.record(Act.WARN, why, vaddr=vaddr, uprobe=uprobe, errno=exc.errno)
+        return None
 
     def _install_for_register(self, uprobe: Uprobe, vma: Vma, vaddr: Vaddr) -> None:
         try:
@@ -420,8 +428,10 @@ class Uprobes:
         try:
             self._install_breakpoint(uprobe, vma, vaddr)
         except KernelError as exc:
-            if exc.errno is Errno.EEXIST:
-                self._count_breakpoint(vma.mm, +1)  # copied by a fork, or somebody else's
+            if exc.errno is Errno.EEXIST:  # copied by a fork, or somebody else's
+                self._count_breakpoint(vma.mm, +1)
+                why = "a breakpoint is there: -EEXIST, and it is counted"
+                self.record(Act.PRESENT, why, vaddr=vaddr, uprobe=uprobe, errno=exc.errno)
                 return
             if self.has("mmap_reports_errors"):
                 raise
