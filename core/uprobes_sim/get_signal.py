@@ -56,6 +56,10 @@ def get_signal(sched: Scheduler, task: Task) -> tuple[SigInfo, SigAction] | None
             sched.wait_event("SIGCONT", lambda: _goes_on(task))
             continue
         info = task.dequeue_signal()
+        if info is not None and task.tracer is not None:  # ptrace_signal
+            info = task.tracer(info)
+            if info is None:
+                continue
         if info is None:
             return None
         action = task.sigaction(info.signal)

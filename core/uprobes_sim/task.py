@@ -1,6 +1,6 @@
 """Tasks: `task_struct`, and `uprobe_task` with its states."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -130,6 +130,8 @@ class Task:
     """Address at which the end of the thread is told."""
     vfork_done: bool = True
     """False while the parent waits for this child to leave its memory."""
+    tracer: Callable[[SigInfo], SigInfo | None] | None = None
+    """A debugger that sees each signal before it is delivered, and lets through what it likes."""
     exit_status: int | None = None
     """Set when the task has left by exit."""
     killed_by: Signal | None = None

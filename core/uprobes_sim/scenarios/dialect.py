@@ -38,6 +38,8 @@ class Dialect:
     result: str
     """Register that `stepped` adds to, `load` loads and `exit` passes."""
     pointer: str
+    passed: str | None = None
+    """Register to which `exit` copies the result first, if it does."""
     one: str | None = None
     """Register that has to be 1, where `stepped` needs one."""
     link: str | None = None
@@ -97,10 +99,11 @@ X86: Final = Dialect(
         "back": b"\x48\x89\xdc",  # mov %rbx,%rsp, and a jump
         "peek": b"\x48\x8b\x04\x24",  # mov (%rsp),%rax
         "ret": b"\xc3",
-        "exit": b"\x89\xc7\xb8\x3c\x00\x00\x00\x0f\x05",  # mov %eax,%edi; mov $60,%eax; syscall
+        "exit": b"\x48\x89\xc7\xb8\x3c\x00\x00\x00\x0f\x05",  # mov %rax,%rdi; mov $60,%eax; syscall
     },
     result="ax",
     pointer="si",
+    passed="di",
     calls={"call": (b"\xe8", 5), "jump": (b"\xe9", 5)},
 )
 

@@ -1,7 +1,10 @@
 """Where scenarios play: a machine, a file of code, processes that map it, and a debugger."""
 
 from collections.abc import Callable
-from typing import Final
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Final, Literal
 
 from uprobes_sim.consumers import HandlerResult, UprobeConsumer
 from uprobes_sim.errors import KernelError
@@ -13,34 +16,26 @@ from uprobes_sim.page_cache import Inode
 from uprobes_sim.ptrace import Debugger
 from uprobes_sim.scenarios.dialect import DIALECTS, assemble
 from uprobes_sim.scenarios.scenario import Outcome, ScenarioError
+from uprobes_sim.signals import SigInfo
+from uprobes_sim.syscalls import Syscalls
 from uprobes_sim.task import Task
 from uprobes_sim.units import PAGE_SIZE, Offset, Vaddr
 from uprobes_sim.uprobes import Uprobe
 from uprobes_sim.version import Config
-from uprobes_sim.xol import uprobes_state
+from uprobes_sim.vfs import Stdin, Vfs
+from uprobes_sim.xol import XolArea, uprobes_state
 
 TEXT: Final = Vaddr(0x1000_0000)
 DATA: Final = Vaddr(0x2000_0000)
 STACK: Final = Vaddr(0x3000_0000)
 COUNTERS: Final = Offset(PAGE_SIZE)
 """Place of the reference counters in the file: the page behind the code."""
-BUDGET: Final = 5000
+BUDGET: Final = 1500
 """Work after which a program that still runs will run for ever."""
 
 _MAY: Final = VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
 RX: Final = VmFlags.READ | VmFlags.EXEC | _MAY
 RW: Final = VmFlags.READ | VmFlags.WRITE | _MAY
-
-
-class _Exit:
-    """System calls: every one is exit, its first argument the status."""
-
-    def __init__(self, linked: Linked) -> None:
-        self._hook = linked.hook
-
-    def dispatch(self, task: Task) -> None:
-        """End the task."""
-        task.exit_status = self._hook.syscall_get_arguments(regs=task.regs)[0] & 0xFF
 
 
 class Stage:
@@ -56,6 +51,14 @@ class Stage:
         self.hits: list[str] = []
         """Names of the consumers that were called, `NAME` at entry and `NAME returned`."""
         self._linked = linked
+        files = Vfs(stdin=Stdin(BytesIO()), on_output=lambda fd, data: None, exe=Path("program"))
+        self._syscalls = Syscalls(
+            linked,
+            config,
+            files,
+            tasks=self.machine.tasks,
+            on_unknown=lambda name, number: None,
+        )
         self._labels: dict[str, int] = {}
         self._inodes = 0
         self._pids = 1000
@@ -82,10 +85,16 @@ class Stage:
         """Find where *label* is in memory."""
         return Vaddr(TEXT + self._labels[label])
 
-    def process(self, inode: Inode | None = None) -> Task:
-        """Start a process, which maps the file *inode* if it is given."""
+    def place(self, label: str, offset: int) -> None:
+        """Give a place in the file a label of its own."""
+        self._labels[label] = offset
+
+    def process(self, inode: Inode | None = None, bits: Literal[32, 64] | None = None) -> Task:
+        """Start a process, which maps the file *inode* if it is given; another mode by *bits*."""
         self._pids += 1
         mm = self.machine.new_mm()
+        if bits is not None:
+            mm.abi = replace(mm.abi, bits=bits)
         info, config = self._linked.info, self.machine.config
         mm.mmap(DATA, PAGE_SIZE, RW, name="[heap]")
         mm.mmap(STACK - 4 * PAGE_SIZE, 4 * PAGE_SIZE, RW, name="[stack]")
@@ -106,6 +115,14 @@ class Stage:
     def map_counters(self, mm: Mm, inode: Inode) -> None:
         """Map the page of counters of *inode*, private and writable."""
         mm.mmap(DATA + PAGE_SIZE, PAGE_SIZE, RW, inode=inode, pgoff=1, name=inode.name)
+
+    def fill(self, mm: Mm) -> None:
+        """Leave no room for another page."""
+        free = mm.task_size
+        for vma in reversed(list(mm.vmas.values())):
+            mm.mmap(vma.end, free - vma.end, RW)
+            free = vma.start
+        mm.mmap(0, free, RW)
 
     def counter(self, mm: Mm) -> int:
         """Read the first counter."""
@@ -164,11 +181,27 @@ class Stage:
         self.up.uprobe_unregister(*probe)
 
     def run(self, task: Task, budget: int = BUDGET) -> str:
-        """Run *task*; say how it ended: `exit 7`, `SIGTRAP`, or `runs for ever`."""
-        self.machine.run(task, _Exit(self._linked), self.machine.work + budget)
+        """Run *task*, unless it has ended; say how it ends."""
+        if not task.dead:
+            self.machine.run(task, self._syscalls, self.machine.work + budget)
+        return self.ended(task)
+
+    def ended(self, task: Task) -> str:
+        """Say how *task* has ended: `exit 7`, `SIGTRAP`, or `runs for ever`."""
         if task.killed_by is not None:
             return task.killed_by.name
         return "runs for ever" if task.exit_status is None else f"exit {task.exit_status}"
+
+    def watch_signals(self, task: Task) -> list[SigInfo]:
+        """Attach a debugger that notes each signal and lets it through."""
+        seen: list[SigInfo] = []
+
+        def trace(info: SigInfo) -> SigInfo:
+            seen.append(info)
+            return info
+
+        task.tracer = trace
+        return seen
 
     def resume(self, task: Task) -> None:
         """Do what is left to do before *task* is back in user mode."""
@@ -184,11 +217,23 @@ class Stage:
 
         setattr(self.machine.hook, name, asked)
 
+    def to_trampoline(self, task: Task) -> None:
+        """Send *task* to the return trampoline, with nothing pending."""
+        task.regs.ip = self.area(task).vaddr
+
+    def peeked(self, task: Task) -> int:
+        """Read what the word `peek` of a program that has ended has left in the result."""
+        return task.regs.get(self.dialect.passed or self.dialect.result)
+
     # --- what is seen -----------------------------------------------------
+
+    def area(self, task: Task) -> XolArea:
+        """Give the out-of-line page of *task*, made now if it has none."""
+        return uprobes_state(task.mm).get_xol_area()
 
     def slots_taken(self, task: Task) -> int:
         """Count the slots that are not free, the trampoline's apart."""
-        area = uprobes_state(task.mm).get_xol_area()
+        area = self.area(task)
         slots = PAGE_SIZE // self._linked.info.xol_slot_bytes
         return slots - area.free_slots - area.has_trampoline
 

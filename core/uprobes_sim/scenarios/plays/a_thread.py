@@ -68,7 +68,7 @@ def emulating_a_trap(stage: Stage) -> Outcome:
 )
 def hit_during_a_step(stage: Stage) -> Outcome:
     """Bring a task from its slot to another probe: how it came there is nobody's concern here."""
-    program = stage.file("probed: stepped; other: stepped; forever: jump forever")
+    program = stage.file("probed: stepped; other: stepped; exit")
     task = stage.process(program)
     stage.register(program)
     stage.register(program, "other")
@@ -201,7 +201,7 @@ def own_trap_ananth(stage: Stage) -> Outcome:
 
 def _foreign_trap_first(stage: Stage, trap: str) -> Outcome:
     """Plant *trap*, register, run, unregister; say what became of it at each step."""
-    program = stage.file("probed: nop; forever: jump forever")
+    program = stage.file("probed: nop; exit")
     task = stage.process(program)
     stage.debugger(task).insert_breakpoint(stage.at("probed"), stage.word(trap))
     probe = stage.register(program)
@@ -471,7 +471,7 @@ def register_and_mmap_race(stage: Stage) -> Outcome:
 )
 def int3_is_adopted(stage: Stage) -> Outcome:
     """Plant int3, register, run, unregister."""
-    program = stage.file("probed: nop; forever: jump forever")
+    program = stage.file("probed: nop; exit")
     task = stage.process(program)
     stage.debugger(task).insert_breakpoint(stage.at("probed"), stage.word("swbp"))
     probe = stage.register(program)

@@ -4,6 +4,7 @@ from uprobes_sim.log import Act
 from uprobes_sim.scenarios.scenario import Outcome, scenario
 from uprobes_sim.scenarios.stage import Stage
 from uprobes_sim.signals import Signal
+from uprobes_sim.uprobes import HandlerResult
 
 
 @scenario(
@@ -23,9 +24,7 @@ def foreign_trap_over_probe_hits(stage: Stage) -> Outcome:
     stage.debugger(task).insert_breakpoint(stage.at("probed"), stage.word("foreign"))
     ended = stage.run(task)
     sent = "a" if stage.count(Act.SIGNAL) else "no"
-    return stage.outcome(
-        f"{ended}, {len(stage.hits)} hits, {sent} SIGTRAP", stage.because(Act.HIT)
-    )
+    return stage.outcome(f"{ended}, {len(stage.hits)} hits, {sent} SIGTRAP", stage.because(Act.HIT))
 
 
 @scenario(
@@ -124,10 +123,10 @@ def debugger_silences_a_probe(stage: Stage) -> Outcome:
 )
 def filtered_out_int3(stage: Stage) -> Outcome:
     """Plant gdb's breakpoint in a process that a filter rules out; another one has the probe."""
-    program = stage.file("other: nop; probed: nop; forever: jump forever")
-    task = stage.process(program)
+    program = stage.file("other: nop; probed: nop; exit")
+    task, _ = stage.process(program), stage.process(program)
     mine = stage.consumer(
-        answer=stage.REMOVE, filter=lambda mm: mm is not task.mm
+        answer=HandlerResult.UPROBE_HANDLER_REMOVE, filter=lambda mm: mm is not task.mm
     )
     stage.register(program, consumer=mine)
     stage.register(program, "other", stage.consumer("elsewhere"))

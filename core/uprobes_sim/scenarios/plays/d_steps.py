@@ -5,7 +5,7 @@ from uprobes_sim.scenarios.scenario import Outcome, scenario
 from uprobes_sim.scenarios.stage import DATA, RW, Stage
 from uprobes_sim.signals import SigInfo, Signal
 from uprobes_sim.task import Task
-from uprobes_sim.units import PAGE_SIZE, Vaddr
+from uprobes_sim.units import PAGE_SIZE
 from uprobes_sim.uprobes import HandlerResult, UprobeConsumer
 
 
@@ -27,9 +27,11 @@ def fault_in_the_slot(stage: Stage) -> Outcome:
     program = stage.file("probed: load; exit")
     task = stage.process(program)
     task.regs.set(stage.dialect.pointer, 0x5000_0000)
-    taken = stage.slots_taken(task)
+    area = stage.area(task)
+    free = area.free_slots
     stage.register(program)
     ended = stage.run(task)
+    taken = free - area.free_slots
     where = "at the probe" if task.regs.ip == stage.at("probed") else "in the slot"
     return stage.outcome(
         f"{ended} {where}, {len(stage.hits)} hits, {taken} slots taken", stage.because(Act.ABORT)
@@ -102,6 +104,7 @@ def fatal_signal_ends_the_step(stage: Stage) -> Outcome:
     area = stage.area(task)
     free = area.free_slots
     task.pending.append(SigInfo(Signal.SIGKILL))
+    stage.resume(task)
     ended = stage.run(task)
     where = "at the probe" if task.regs.ip == stage.at("probed") else "in the slot"
     taken = free + 1 - area.free_slots
@@ -133,9 +136,7 @@ def handler_moves_ip(stage: Stage) -> Outcome:
     ended = stage.run(task)
     if stage.count(Act.SKIP):
         return stage.outcome(f"{ended}: the instruction was skipped", stage.because(Act.SKIP))
-    return stage.outcome(
-        f"{ended}: stepped was executed all the same", stage.because(Act.DONE)
-    )
+    return stage.outcome(f"{ended}: stepped was executed all the same", stage.because(Act.DONE))
 
 
 @scenario(
@@ -185,9 +186,7 @@ def once_stepped_always_stepped(stage: Stage) -> Outcome:
     if stage.count(Act.EMULATE):
         return stage.outcome("the second hit is emulated", stage.because(Act.EMULATE))
     assert stage.count(Act.STEP) == 2
-    return stage.outcome(
-        "the second hit is stepped: nobody asks again", stage.because(Act.STEP)
-    )
+    return stage.outcome("the second hit is stepped: nobody asks again", stage.because(Act.STEP))
 
 
 @scenario(
@@ -287,12 +286,9 @@ def first_process_decides_the_mode(stage: Stage) -> Outcome:
     stage.process(program)
     alone = stage.refused(program)
     first = stage.because(Act.REFUSE)
-    stage.process_of_bits(32, program)
+    stage.process(program, bits=32)
     return stage.outcome(
         f"64-bit alone {alone}, a 32-bit one mapped last: {stage.refused(program)}",
         first,
         stage.because(Act.INSTALL),
     )
-
-
-_NOWHERE = Vaddr(0)

@@ -39,11 +39,11 @@ def newest_first(stage: Stage) -> Outcome:
 )
 def removal_by_handlers(stage: Stage) -> Outcome:
     """Answer REMOVE once alone and once together."""
-    found = []
-    for second in (HandlerResult.KEEP, HandlerResult.UPROBE_HANDLER_REMOVE):
-        program = stage.file("probed: nop; forever: jump forever")
+    found, remove = [], HandlerResult.UPROBE_HANDLER_REMOVE
+    for second, end in ((HandlerResult.KEEP, "exit"), (remove, "forever: jump forever")):
+        program = stage.file(f"probed: nop; {end}")
         task = stage.process(program)
-        for answer in (HandlerResult.UPROBE_HANDLER_REMOVE, second):
+        for answer in (remove, second):
             stage.register(program, consumer=stage.consumer(answer=answer))
         stage.run(task, budget=200)
         found.append(stage.memory(task))
