@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from uprobes_sim import choice, linker
 from uprobes_sim.arch import ABIS
@@ -13,10 +14,17 @@ from uprobes_sim_cli.app import Format, Settings
 from uprobes_sim_cli.options import session_options
 from uprobes_sim_cli.streams import STDOUT, complain, writing
 
+if TYPE_CHECKING:
+    from uprobes_sim.emit import Language
 
-def errata(settings: Settings, wanted: str | None) -> int:
+
+def errata(settings: Settings, wanted: str | None, language: "Language | None" = None) -> int:
     """List known defects, those of the chosen machine if one is chosen, or show one."""
     rows = list(_rows(settings))
+    if language is not None:
+        if wanted is None:
+            raise UprobesSimError("--emit wants the ID of an erratum; errata lists them")
+        return _emit(*_find(rows, wanted), language)
     if wanted is not None:
         rows = [_find(rows, wanted)]
     objects = [_as_json(arch, erratum) for arch, erratum in rows]
@@ -27,6 +35,20 @@ def errata(settings: Settings, wanted: str | None) -> int:
     else:
         with writing(STDOUT):
             print(*_as_text(objects[0]), sep="\n")
+    return 0
+
+
+def _emit(arch: str, erratum: Erratum, language: "Language") -> int:
+    """Print a program that shows *erratum*."""
+    from uprobes_sim.emit import emit
+
+    compiler, reproducer = _link(arch).hook.arch_reproducer(erratum=erratum.id)
+    if reproducer is None:
+        raise UprobesSimError(f"there is no reproducer of {erratum.id}; `evidence` tells of one")
+    if reproducer.bits == 32 and language != "c":
+        raise UprobesSimError(f"{erratum.id} takes a 32-bit task: there is --emit c only")
+    with writing(STDOUT):
+        print(emit(erratum, reproducer, language, compiler), end="")
     return 0
 
 

@@ -15,6 +15,7 @@ import pluggy
 if TYPE_CHECKING:  # a command pays for what it asks, not for all that could be asked
     from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
     from uprobes_sim.cpu import Cpu, Exit, Stop
+    from uprobes_sim.emit import Reproducer
     from uprobes_sim.errata import Erratum
     from uprobes_sim.flow import Flow
     from uprobes_sim.memory import Mm, Vma
@@ -403,6 +404,14 @@ class WeakHooks(Protocol):
     @_hookspec
     def arch_errata(self) -> tuple[Erratum, ...]:
         """List the known defects of Linux on this architecture. Default: none."""
+        ...
+
+    @_hookspec
+    def arch_reproducer(self, erratum: str) -> tuple[str, Reproducer | None]:
+        """Give a program that shows the erratum of this id, if there is one, and a C compiler.
+
+        Default: none.
+        """
         ...
 
     @_hookspec

@@ -23,6 +23,9 @@ from uprobes_sim.write import uprobe_write_opcode
 if TYPE_CHECKING:
     from uprobes_sim.scan.sweep import Sweeper
 
+if TYPE_CHECKING:
+    from uprobes_sim.emit import Reproducer
+
 
 class Weak:
     """A plugin that speaks last.
@@ -175,6 +178,10 @@ class Weak:
     @hookimpl(trylast=True)
     def arch_errata(self) -> tuple[Erratum, ...]:
         return ()
+
+    @hookimpl(trylast=True)
+    def arch_reproducer(self, erratum: str) -> "tuple[str, Reproducer | None]":
+        return "cc", None
 
     @hookimpl(trylast=True)
     def arch_emulate(self, insn: bytes, task: Task) -> int:

@@ -1,11 +1,16 @@
 """cli/uprobes_sim_cli/errata.py"""
 
 import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from check_cases import compiled
 from uprobes_sim import linker
 from uprobes_sim_cli.app import app
 
@@ -96,3 +101,60 @@ def test_no_errata_are_no_objects(format_: str, text: str) -> None:
     done = invoke("errata", "--arch", "powerpc", "--kernel", "3.5", "--format", format_)
 
     assert (done.exit_code, done.stdout) == (0, text)
+
+
+X86_IDS = ("x86.avx_as_jump", "x86.trap_nr_lost", "x86.fork_optimised")
+POWERPC_IDS = (
+    "powerpc.lost_nonvolatile",
+    "powerpc.lost_bctar",
+    "powerpc.vector_length",
+    "powerpc.reservation",
+    "powerpc.completed_spr",
+    "powerpc.suffix",
+)
+
+
+@pytest.mark.parametrize("language", ["bpftrace", "perf"])
+@pytest.mark.parametrize("erratum", X86_IDS)
+def test_scripts_are_shell_that_builds_a_victim(
+    language: str, erratum: str, tmp_path: Path
+) -> None:
+    script = invoke("errata", erratum, "--emit", language).stdout
+
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+    assert script.startswith(f"#!/bin/sh\n# {erratum}: ")
+    victim = script.partition("<<'END'\n")[2].partition("END\n")[0]
+    (tmp_path / "victim.c").write_text(victim)
+    program = compiled(victim)(tmp_path)
+    assert subprocess.run([program], capture_output=True, check=False).returncode == 0
+    assert f"{language} " in script.rpartition("with a probe")[2]
+
+
+@pytest.mark.parametrize("erratum", POWERPC_IDS)
+def test_reproducers_of_powerpc_compile(erratum: str, tmp_path: Path) -> None:
+    compiler = "powerpc64le-linux-gnu-gcc"
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed (Debian: gcc-powerpc64le-linux-gnu)")
+    source = tmp_path / "reproducer.c"
+    source.write_text(invoke("errata", erratum, "--emit", "c").stdout)
+    match = re.search(r"^ \*     gcc (.*) -o reproducer reproducer.c", source.read_text(), re.M)
+
+    assert match is not None
+    command = [compiler, *match[1].split(), "-Wall", "-Werror", "-o", tmp_path / "out", source]
+    subprocess.run(command, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--emit", "c"], "--emit wants the ID"),
+        (["powerpc.wide_ctr", "--emit", "c"], "there is no reproducer of powerpc.wide_ctr"),
+        (["x86.avx_as_far_call", "--emit", "perf"], "takes a 32-bit task"),
+        (["x86.avx", "--emit", "c"], "no erratum is called x86.avx"),
+    ],
+)
+def test_what_cannot_be_emitted_is_told(args: list[str], reason: str) -> None:
+    done = invoke("errata", *args)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert reason in done.stderr

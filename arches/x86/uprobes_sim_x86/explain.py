@@ -1,6 +1,6 @@
 """What people are told of an instruction: its parts, how it is executed, and what goes wrong."""
 
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from uprobes_sim.arch import Abi, ArchUprobe
 from uprobes_sim.errata import Erratum
@@ -10,6 +10,9 @@ from uprobes_sim.version import Config
 from uprobes_sim_x86.errata import ROWS
 from uprobes_sim_x86.insn import Undecodable, decode
 from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps, X86Uprobe
+
+if TYPE_CHECKING:
+    from uprobes_sim.emit import Reproducer
 
 _BRANCH_RULES: Final = {0x90: "nop", 0xE8: "call", 0xE9: "jmp", 0xEB: "jmp"}
 
@@ -51,6 +54,13 @@ def arch_uprobe_warnings(auprobe: ArchUprobe, abi: Abi, config: Config) -> tuple
 @hookimpl
 def arch_errata() -> tuple[Erratum, ...]:
     return tuple(row.erratum for row in ROWS)
+
+
+@hookimpl
+def arch_reproducer(erratum: str) -> "tuple[str, Reproducer | None]":
+    from uprobes_sim_x86.reproducers import COMPILER, REPRODUCERS
+
+    return COMPILER, REPRODUCERS.get(erratum)
 
 
 @hookimpl
