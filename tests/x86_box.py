@@ -48,5 +48,5 @@ class Box:
         return self.cpu.step(self.regs, self.mm)
 
 
-def fault(signal: Signal, code: int, addr: int, trap_nr: int) -> Exit:
-    return Exit(Stop.FAULT, SigInfo(signal, code, Vaddr(addr)), trap_nr)
+def fault(signal: Signal, code: int, addr: int, trap_nr: int, error: int = 0) -> Exit:
+    return Exit(Stop.FAULT, SigInfo(signal, code, Vaddr(addr)), trap_nr, error)

@@ -1,10 +1,10 @@
 """The probed run beside the unprobed one: could the program tell?"""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from uprobes_sim.events import Compared, Difference, What
-from uprobes_sim.memory import Mm
+from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.signals import Signal
 from uprobes_sim.task import Task
 from uprobes_sim.units import PAGE_SHIFT, PAGE_SIZE, Vaddr
@@ -33,12 +33,23 @@ class FinalState:
     """The return addresses for which the trampoline's stood."""
     residue: dict[int, bytes] = field(default_factory=dict)
     """What trampolines have left below the stack pointer, by address."""
+    stacks: frozenset[tuple[int, int]] = field(default=frozenset())
+    """Where these addresses may lie on: start and end of each stack."""
     files: dict[str, bytes] = field(default_factory=dict)
     """What it has made of files: path and state."""
+    others: "tuple[FinalState, ...]" = ()
+    """The other tasks of the run, in the order of their creation."""
+    kept: dict[int, bytes] | None = None
+    """Pages by number, of one of the others; None: its memory is another task's, or `mm`."""
 
     @classmethod
     def of(
-        cls, task: Task, output: dict[int, bytes], files: dict[str, bytes] | None = None
+        cls,
+        task: Task,
+        output: dict[int, bytes],
+        files: dict[str, bytes] | None = None,
+        others: "tuple[FinalState, ...]" = (),
+        kept: dict[int, bytes] | None = None,
     ) -> "FinalState":
         """Take the state of a task that has ended, before its probes are removed."""
         state = uprobes_state(task.mm)
@@ -52,8 +63,20 @@ class FinalState:
             trampoline=area.vaddr if area else None,
             replaced=frozenset(area.replaced) if area else frozenset(),
             residue=state.residue,
+            stacks=frozenset(area.stacks) if area else frozenset(),
             files=files or {},
+            others=others,
+            kept=kept,
         )
+
+    @classmethod
+    def of_other(cls, task: Task) -> "FinalState":
+        """Take the state of a task that leaves, and of the pages that go with it.
+
+        Those are what its process alone has written: what it shares, another has.
+        """
+        kept = _own_pages(task.mm) if task.mm.users == 1 else {}
+        return cls.of(task, {}, kept=kept)
 
     @property
     def end(self) -> str:
@@ -97,21 +120,51 @@ def compare(probed: FinalState, unprobed: FinalState) -> Compared:
         found.content("output", f"fd {fd}", probed.output.get(fd), unprobed.output.get(fd))
     for path in sorted(probed.files.keys() | unprobed.files.keys()):
         found.content("file", path, probed.files.get(path), unprobed.files.get(path))
-    for name, value in probed.registers.items():
-        found.word("register", name, value, unprobed.registers[name])
+    found.registers(probed, unprobed)
     ours, theirs = _mappings(probed.mm), _mappings(unprobed.mm)
     for line in sorted(set(ours) ^ set(theirs)):
         found.values("mapping", line, line in ours, line in theirs)
     for vpn in sorted(_pages(probed.mm) | _pages(unprobed.mm)):
         found.page(vpn << PAGE_SHIFT, _page(probed.mm, vpn), _page(unprobed.mm, vpn))
-    return found.result()
+    return _with_others(found.result(), probed, unprobed)
+
+
+def _with_others(main: Compared, probed: FinalState, unprobed: FinalState) -> Compared:
+    """Add what the other tasks differ in, each beside the one made in its turn."""
+    differences, values = list(main.differences), main.trampoline_values
+    counts = len(probed.others), len(unprobed.others)
+    if counts[0] != counts[1]:
+        differences.append(Difference("exit_status", "tasks made", *map(str, counts)))
+    for n, (ours, theirs) in enumerate(zip(probed.others, unprobed.others, strict=False), 1):
+        found = _Findings(_with_parents(ours, probed), f" of task {n}")
+        found.values("exit_status", f"task {n}", ours.end, theirs.end)
+        found.registers(ours, theirs)
+        our_pages, their_pages = ours.kept or {}, theirs.kept or {}
+        for vpn in sorted(our_pages.keys() & their_pages.keys()):
+            found.page(vpn << PAGE_SHIFT, our_pages[vpn], their_pages[vpn])
+        result = found.result()
+        differences += result.differences
+        values += result.trampoline_values
+    return Compared(tuple(differences), values)
+
+
+def _with_parents(state: FinalState, first: FinalState) -> FinalState:
+    """Add to the state of a task what it may have inherited on its stack."""
+    return replace(
+        state,
+        trampoline=state.trampoline or first.trampoline,
+        replaced=state.replaced | first.replaced,
+        residue=first.residue | state.residue,
+        stacks=state.stacks | first.stacks,
+    )
 
 
 class _Findings:
     """What was found so far."""
 
-    def __init__(self, probed: FinalState) -> None:
+    def __init__(self, probed: FinalState, whose: str = "") -> None:
         self._probed = probed
+        self._whose = whose
         self._word = probed.mm.abi.bits // 8
         self._differences: list[Difference] = []
         self._memory: list[tuple[int, bytes, bytes]] = []
@@ -133,28 +186,35 @@ class _Findings:
             Difference(what, f"{where}, byte {same}", _piece(ours[same:]), _piece(theirs[same:]))
         )
 
-    def word(self, what: What, where: str, probed: int, unprobed: int) -> None:
-        if probed == unprobed:
-            return
-        if self._probed.stands_for(probed, unprobed):
-            self._trampoline_values += 1
-        else:
-            self._differences.append(Difference(what, where, f"{probed:#x}", f"{unprobed:#x}"))
+    def registers(self, probed: FinalState, unprobed: FinalState) -> None:
+        for name, value in probed.registers.items():
+            other = unprobed.registers[name]
+            if value == other:
+                continue
+            if self._probed.stands_for(value, other):
+                self._trampoline_values += 1
+            else:
+                texts = f"{value:#x}", f"{other:#x}"
+                self._differences.append(Difference("register", name + self._whose, *texts))
 
     def page(self, start: int, probed: bytes, unprobed: bytes) -> None:
         if probed == unprobed or not probed or not unprobed:
             return
-        vma = self._probed.mm.find_vma(start)
-        in_stack = vma is not None and vma.name == "[stack]"
         for at in range(0, PAGE_SIZE, self._word):
             ours, theirs = probed[at : at + self._word], unprobed[at : at + self._word]
             if ours == theirs:
                 continue
-            dead = in_stack and self._probed.left_over(ours, theirs)
+            dead = self._in_stack(start + at) and self._probed.left_over(ours, theirs)
             if dead or self._probed.pushed(start + at, ours, theirs):
                 self._trampoline_values += 1
             else:
                 self._add_memory(start + at, ours, theirs)
+
+    def _in_stack(self, vaddr: int) -> bool:
+        vma = self._probed.mm.find_vma(vaddr)
+        if vma is not None and vma.name == "[stack]":
+            return True
+        return any(start <= vaddr < end for start, end in self._probed.stacks)
 
     def _add_memory(self, vaddr: int, probed: bytes, unprobed: bytes) -> None:
         """Add a word to the range that ends right before it, if one does."""
@@ -169,7 +229,7 @@ class _Findings:
         memory = [
             Difference(
                 "memory",
-                f"{start:#x}-{start + len(ours):#x}",
+                f"{start:#x}-{start + len(ours):#x}{self._whose}",
                 _words(ours, self._word),
                 _words(theirs, self._word),
             )
@@ -209,6 +269,21 @@ def _mappings(mm: Mm) -> tuple[str, ...]:
         for vma in mm.vmas.values()
         if vma.name not in _OURS
     )
+
+
+def _own_pages(mm: Mm) -> dict[int, bytes]:
+    """Copy the private pages that nobody shares, without code, where breakpoints are."""
+    found = {}
+    for vpn, pte in sorted(mm.pgtable.items()):
+        vma = mm.find_vma(vpn << PAGE_SHIFT)
+        if (
+            pte.anon
+            and pte.frame.mapcount == 1
+            and vma is not None
+            and not vma.flags & VmFlags.EXEC
+        ):
+            found[vpn] = bytes(pte.frame.data)
+    return found
 
 
 def _pages(mm: Mm) -> set[int]:

@@ -1,5 +1,6 @@
 """One simulated computer: its architecture, its uprobes, and the loop that runs its tasks."""
 
+from collections import defaultdict
 from typing import Final, Protocol
 
 from uprobes_sim.clock import INSNS_PER_JIFFY, Clock
@@ -10,6 +11,7 @@ from uprobes_sim.linker import Linked
 from uprobes_sim.memory import Mm
 from uprobes_sim.pids import Tasks
 from uprobes_sim.sched import Deadlock, Scheduler
+from uprobes_sim.signals import SiCode, Signal
 from uprobes_sim.swbp import uprobe_deny_signal, uprobe_notify_resume
 from uprobes_sim.task import Task, UprobeTaskState
 from uprobes_sim.uprobes import Uprobes
@@ -17,6 +19,14 @@ from uprobes_sim.version import Config
 
 LONE_SLICE: Final = 1_000_000
 """Instructions that a task executes in one go while nobody waits for the processor."""
+
+_PAGE_FAULTS: Final = defaultdict(
+    frozenset,
+    {
+        Signal.SIGSEGV: frozenset({SiCode.SEGV_MAPERR, SiCode.SEGV_ACCERR}),
+        Signal.SIGBUS: frozenset({SiCode.BUS_ADRERR}),
+    },
+)
 
 
 class Dispatcher(Protocol):
@@ -130,7 +140,8 @@ class Machine:
                 assert entry.info is not None, f"{entry.stop} without a signal"
                 task.thread.trap_nr = entry.trap_nr
                 task.thread.error_code = entry.error_code
-                task.thread.fault_address = entry.info.addr
+                if entry.stop is Stop.FAULT and entry.info.code in _PAGE_FAULTS[entry.info.signal]:
+                    task.thread.fault_address = entry.info.addr
                 task.force_sig(entry.info)
 
     def _timer_interrupt(self, task: Task) -> None:

@@ -72,12 +72,13 @@ class PageFault(Exception):
     processor does, and never leaves an engine.
     """
 
-    def __init__(self, vaddr: int, access: Access, fault: Fault) -> None:
-        """Say why *access* to *vaddr* failed."""
+    def __init__(self, vaddr: int, access: Access, fault: Fault, *, present: bool = False) -> None:
+        """Say why *access* to *vaddr* failed; *present*: a page is there all the same."""
         super().__init__(f"{access.name.lower()} at {vaddr:#x}")
         self.vaddr = Vaddr(vaddr)
         self.access = access
         self.fault = fault
+        self.present = present
 
     @property
     def info(self) -> SigInfo:
@@ -375,7 +376,8 @@ class Mm:
             raise PageFault(vaddr, access, Fault.UNMAPPED)
         needed = self._readable if access is Access.READ else access.needed
         if not _and(vma.flags, needed | needed << 4 if force else needed):
-            raise PageFault(vaddr, access, Fault.FORBIDDEN)
+            present = vaddr >> PAGE_SHIFT in self.pgtable
+            raise PageFault(vaddr, access, Fault.FORBIDDEN, present=present)
         vpn = vaddr >> PAGE_SHIFT
         pte = self.pgtable.get(vpn) or self._populate(vma, vaddr, access)
         if access is Access.WRITE and not _and(vma.flags, _SHARED):

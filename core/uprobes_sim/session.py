@@ -181,12 +181,15 @@ class _Run:
     _registered: list[tuple[Uprobe, UprobeConsumer]] = field(init=False, default_factory=list)
     _output: dict[int, bytearray] = field(init=False, default_factory=dict)
     _step: int = field(init=False, default=0)
+    _others: dict[Task, FinalState] = field(init=False, default_factory=dict)
+    """What the tasks that the program has made have left behind."""
 
     def __post_init__(self) -> None:
         """Load the program, ready to start."""
         clock = Clock.after(*map(Path, self.argv[1:]))
         self.machine = Machine(self.linked, self.config, clock)
         self.machine.uprobes.on_step = self._on_step
+        self.machine.tasks.on_exit = self._on_exit
         self.vfs = Vfs(stdin=self.stdin, on_output=self._on_output, exe=self.elf.path, clock=clock)
         self._inode = self.vfs.program_inode(self.elf.path, self.elf.data)
         mm = self.machine.new_mm()
@@ -292,6 +295,10 @@ class _Run:
         self._output.setdefault(fd, bytearray()).extend(data)
         self._show(Output, fd, data)
 
+    def _on_exit(self, task: Task) -> None:
+        if task is not self.task:
+            self._others[task] = FinalState.of_other(task)
+
     def _on_unknown(self, name: str, number: int) -> None:
         self._show(UnknownSyscall, name, number)
 
@@ -313,7 +320,12 @@ class _Run:
     def finish(self) -> FinalState:
         """Take the final state, and remove the probes."""
         output = {fd: bytes(data) for fd, data in self._output.items()}
-        state = FinalState.of(self.task, output, self.vfs.changes())
+        others = tuple(
+            self._others.get(task) or FinalState.of(task, {})
+            for task in self.machine.tasks.created
+            if task is not self.task
+        )
+        state = FinalState.of(self.task, output, self.vfs.changes(), others)
         for uprobe, consumer in self._registered:
             self.machine.uprobes.uprobe_unregister(uprobe, consumer)
         return state

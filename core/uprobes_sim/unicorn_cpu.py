@@ -130,11 +130,16 @@ class UnicornCpu:
 
     def copy(self, file: RegisterFile) -> object:
         """Copy what Unicorn knows of a task beyond `RegisterFile.values`."""
-        if self._file is not file:
-            assert self._file is not None
-            self._file.context, self._file = self._uc.context_save(), file
-            self._uc.context_restore(file.context)
+        self.enter(file)
         return self._uc.context_save()
+
+    def enter(self, file: RegisterFile) -> None:
+        """Make the task with these registers the one that Unicorn has loaded."""
+        if self._file is not file:
+            if self._file is not None:
+                self._file.context = self._uc.context_save()
+            self._uc.context_restore(file.context or self._pristine)
+            self._file, file.engine = file, self
 
     def _holder(self, file: RegisterFile) -> Any:  # noqa: ANN401  Uc or its context
         return self._uc if file is self._file else file.context
@@ -143,11 +148,7 @@ class UnicornCpu:
 
     def _enter(self, regs: UnicornRegs, mm: Mm) -> None:
         """Make *regs* and *mm* the ones that Unicorn works on."""
-        if self._file is not regs.file:
-            if self._file is not None:
-                self._file.context = self._uc.context_save()
-            self._uc.context_restore(regs.file.context or self._pristine)
-            self._file, regs.file.engine = regs.file, self
+        self.enter(regs.file)
         if self._memory.mm is not mm:
             self._memory.mm, self._memory.stale = mm, True
             self._uc.ctl_flush_tb()

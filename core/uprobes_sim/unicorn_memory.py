@@ -128,7 +128,7 @@ class Replica:
             self._page = fault.vaddr
             self._repeat(regs)
             at = Vaddr(fault.vaddr if self._found is None else self._found)
-        return PageFault(at, fault.access, fault.fault)
+        return PageFault(at, fault.access, fault.fault, present=fault.present)
 
     def fill(self, uc: Uc, vaddr: int, access: int, entry: Any, data: object) -> bool:  # noqa: ANN401
         """Fill a TLB entry, the refused page with the scratch page."""

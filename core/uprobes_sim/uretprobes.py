@@ -91,7 +91,7 @@ def prepare_uretprobe(
             return
         orig = instances[-1].orig_ret_vaddr
     else:
-        area.replaced.add(orig)
+        area.note(orig, task)
     instance = ReturnInstance(uprobe, regs.ip, regs.sp, orig, chained, cookies=cookies)
     _hprobe_init(up, instance)
     instances.append(instance)

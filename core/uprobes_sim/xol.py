@@ -11,6 +11,7 @@ from uprobes_sim.units import PAGE_SIZE, Vaddr
 from uprobes_sim.version import Kernel
 
 if TYPE_CHECKING:
+    from uprobes_sim.task import Task
     from uprobes_sim.uprobes import Uprobes
 
 XOL_FLAGS: Final = VmFlags.EXEC | VmFlags.MAYEXEC | VmFlags.DONTCOPY | VmFlags.IO
@@ -41,6 +42,8 @@ class XolArea:
         self.has_trampoline = bool(trampoline)
         self.replaced: set[Vaddr] = set()
         """Return addresses for which the trampoline's has stood."""
+        self.stacks: set[tuple[int, int]] = set()
+        """Where they lay: start and end of each stack."""
         self._mm = mm
         self._sched = sched
         self._slot_bytes = info.xol_slot_bytes
@@ -54,6 +57,15 @@ class XolArea:
     def free_slots(self) -> int:
         """Slots that nobody has taken."""
         return self._busy.count(0)
+
+    def note(self, orig: Vaddr, task: "Task") -> None:
+        """Note that the trampoline stands for *orig* from now on, on the stack of *task*."""
+        self.replaced.add(orig)
+        stack, sp = task.altstack, task.regs.sp
+        if stack is not None and sp in stack:
+            self.stacks.add((stack.sp, stack.sp + stack.size))
+        elif (vma := self._mm.find_vma(sp)) is not None:
+            self.stacks.add((vma.start, vma.end))
 
     def get_insn_slot(self) -> Vaddr:
         """Take the lowest free slot; wait for one if there is none (xol_get_insn_slot)."""

@@ -27,34 +27,37 @@ def test_a_breakpoint_leaves_ip_behind_itself(bits: Bits) -> None:
 @pytest.mark.parametrize(
     ("code", "registers", "expected"),
     [
-        pytest.param("8b03", {"bx": 0x12345}, ("SIGSEGV", 1, 0x12345, 14), id="load"),
-        pytest.param("8803", {"bx": TEXT + 5}, ("SIGSEGV", 2, TEXT + 5, 14), id="store"),
-        pytest.param("50", {"sp": 0x2340}, ("SIGSEGV", 1, None, 14), id="push"),
+        pytest.param("8b03", {"bx": 0x12345}, ("SIGSEGV", 1, 0x12345, 14, 4), id="load"),
+        pytest.param("8803", {"bx": TEXT + 5}, ("SIGSEGV", 2, TEXT + 5, 14, 7), id="store"),
+        pytest.param("50", {"sp": 0x2340}, ("SIGSEGV", 1, None, 14, 6), id="push"),
         pytest.param(
             "8903",
             {"bx": DATA + 16 * PAGE_SIZE - 2},
-            ("SIGSEGV", 1, DATA + 16 * PAGE_SIZE, 14),
+            ("SIGSEGV", 1, DATA + 16 * PAGE_SIZE, 14, 6),
             id="store over the end",
         ),
-        pytest.param("0f0b", {}, ("SIGILL", 2, TEXT + 1, 6), id="ud2"),
-        pytest.param("f7f1", {}, ("SIGFPE", 1, TEXT + 1, 0), id="division by zero"),
-        pytest.param("f4", {}, ("SIGSEGV", 0x80, 0, 13), id="hlt"),
-        pytest.param("e410", {}, ("SIGSEGV", 0x80, 0, 13), id="in"),
-        pytest.param("cd01", {}, ("SIGSEGV", 0x80, 0, 13), id="int 1"),
+        pytest.param("0f0b", {}, ("SIGILL", 2, TEXT + 1, 6, 0), id="ud2"),
+        pytest.param("f7f1", {}, ("SIGFPE", 1, TEXT + 1, 0, 0), id="division by zero"),
+        pytest.param("f4", {}, ("SIGSEGV", 0x80, 0, 13, 0), id="hlt"),
+        pytest.param("e410", {}, ("SIGSEGV", 0x80, 0, 13, 0), id="in"),
+        pytest.param("cd01", {}, ("SIGSEGV", 0x80, 0, 13, 0), id="int 1"),
     ],
 )
 def test_a_fault_leaves_ip_on_the_instruction(
-    bits: Bits, code: str, registers: dict[str, int], expected: tuple[str, int, int | None, int]
+    bits: Bits,
+    code: str,
+    registers: dict[str, int],
+    expected: tuple[str, int, int | None, int, int],
 ) -> None:
     box = Box("90" + code, bits, registers=registers)
-    signal, si_code, addr, trap_nr = expected
+    signal, si_code, addr, trap_nr, error = expected
     if addr is None:
         addr = registers["sp"] - bits // 8
     before = [box.regs.get(name) for name in ("ax", "bx", "sp", "flags")]
 
     found = box.run()
 
-    assert found == fault(Signal[signal], si_code, addr, trap_nr)
+    assert found == fault(Signal[signal], si_code, addr, trap_nr, error)
     assert (box.regs.ip, box.cpu.insns) == (TEXT + 1, 1)
     assert [box.regs.get(name) for name in ("ax", "bx", "sp", "flags")] == before
 
@@ -65,7 +68,7 @@ def test_a_fault_leaves_ip_on_the_instruction(
 def test_a_jump_to_what_is_no_code_faults_there(bits: Bits, target: int, si_code: int) -> None:
     box = Box("ffe0", bits, ax=target)
 
-    assert box.run() == fault(Signal.SIGSEGV, si_code, target, 14)
+    assert box.run() == fault(Signal.SIGSEGV, si_code, target, 14, 0x14)
     assert (box.regs.ip, box.cpu.insns) == (target, 1)
 
 
@@ -212,7 +215,7 @@ def test_a_mapping_that_has_gone_is_gone(bits: Bits) -> None:
     box.mm.munmap(DATA, PAGE_SIZE)
     box.regs.ip = Vaddr(TEXT)
 
-    assert box.run() == fault(Signal.SIGSEGV, SiCode.SEGV_MAPERR, DATA, 14)
+    assert box.run() == fault(Signal.SIGSEGV, SiCode.SEGV_MAPERR, DATA, 14, 4)
 
 
 def test_rights_that_have_gone_are_gone(bits: Bits) -> None:
@@ -222,7 +225,7 @@ def test_rights_that_have_gone_are_gone(bits: Bits) -> None:
     box.mm.mprotect(DATA, PAGE_SIZE, VmFlags.READ)
     box.regs.ip = Vaddr(TEXT)
 
-    assert box.run() == fault(Signal.SIGSEGV, SiCode.SEGV_ACCERR, DATA, 14)
+    assert box.run() == fault(Signal.SIGSEGV, SiCode.SEGV_ACCERR, DATA, 14, 7)
 
 
 def test_a_program_may_change_its_own_code(bits: Bits) -> None:

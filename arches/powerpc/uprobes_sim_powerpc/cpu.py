@@ -8,7 +8,7 @@ from typing import Final
 
 from uprobes_sim.arch import Abi, Regs
 from uprobes_sim.cpu import Exit, Stop
-from uprobes_sim.memory import Mm, PageFault
+from uprobes_sim.memory import Access, Fault, Mm, PageFault
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.units import Vaddr
 from uprobes_sim_powerpc.code import Block, Code, Recorder, code_of
@@ -25,6 +25,12 @@ from uprobes_sim_powerpc.regs import MSR_SE, NO_RESERVATION, PtRegs
 
 HOT: Final = 100
 """Runs after which a block is worth the time that translation takes."""
+
+_DATA_STORAGE, _INSTRUCTION_STORAGE, _ALIGNMENT = 0x300, 0x400, 0x600
+_PROGRAM, _SYSCALL_VECTOR, _TRACE = 0x700, 0xC00, 0xD00
+"""Vectors of interrupts (Power ISA, book III, 7.2.2)."""
+_DSISR_NO_PTE, _DSISR_PROTECTED, _DSISR_STORE = 0x40000000, 0x08000000, 0x02000000
+_SRR1_NO_EXECUTE: Final = 0x10000000
 
 _BUDGET: Final = Exit(Stop.BUDGET)
 _SYSCALL: Final = Exit(Stop.SYSCALL)
@@ -114,22 +120,37 @@ class PowerpcCpu:
     def _enter_kernel(self, event: PageFault | Interrupt, regs: PtRegs, code: Code) -> Exit:
         match event:
             case SystemCall():
+                regs.trap = _SYSCALL_VECTOR
                 regs.nip = regs.nip + 4
                 self.insns += 1
                 return _SYSCALL
             case Lacking():
                 raise code.lacks(regs.nip)
             case Trapped():
+                regs.trap = _PROGRAM
                 return Exit(Stop.BREAKPOINT, *_signal(Signal.SIGTRAP, SiCode.TRAP_BRKPT, regs.nip))
             case PageFault():
-                return Exit(Stop.FAULT, event.info, int(event.info.code))
+                fetch = event.access is Access.EXEC
+                regs.trap = _INSTRUCTION_STORAGE if fetch else _DATA_STORAGE
+                return Exit(Stop.FAULT, event.info, int(event.info.code), _dsisr(event))
             case Misaligned():
+                regs.trap = _ALIGNMENT
                 return Exit(Stop.FAULT, *_signal(Signal.SIGBUS, SiCode.BUS_ADRALN, event.ea))
             case Privileged():
+                regs.trap = _PROGRAM
                 return Exit(Stop.FAULT, *_signal(Signal.SIGILL, SiCode.ILL_PRVOPC, regs.nip))
             case Illegal():
+                regs.trap = _PROGRAM
                 return Exit(Stop.FAULT, *_signal(Signal.SIGILL, SiCode.ILL_ILLOPC, regs.nip))
         raise AssertionError(event)
+
+
+def _dsisr(fault: PageFault) -> int:
+    """Say what was wrong with an access (DSISR, or the same bits of SRR1)."""
+    if fault.access is Access.EXEC:
+        return _SRR1_NO_EXECUTE if fault.fault is Fault.FORBIDDEN else _DSISR_NO_PTE
+    found = _DSISR_PROTECTED if fault.present else _DSISR_NO_PTE
+    return found | _DSISR_STORE * (fault.access is Access.WRITE)
 
 
 def _signal(signal: Signal, code: SiCode, addr: int) -> tuple[SigInfo, int]:

@@ -152,4 +152,5 @@ class Memory:
 
 def _exact(fault: PageFault, ea: int) -> PageFault:
     """Put the address of the access in place of that of its page."""
-    return PageFault(Vaddr(max(fault.vaddr, ea)), fault.access, fault.fault)
+    at = Vaddr(max(fault.vaddr, ea))
+    return PageFault(at, fault.access, fault.fault, present=fault.present)

@@ -11,6 +11,7 @@ from uprobes_sim.units import Vaddr
 from uprobes_sim_powerpc.abi import CPUS, has_isa_300, info
 from uprobes_sim_powerpc.isa.system import SPR_PVR, dcache_block
 from uprobes_sim_powerpc.regs import MSR_LE, MSR_SF, MSR_USER, PtRegs
+from uprobes_sim_powerpc.signal import map_vdso
 
 VSCR_NJ: Final = 0x00010000
 """Vector arithmetic takes denormals for zeros: so the kernel starts every program."""
@@ -86,8 +87,10 @@ def first_regs(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, cpu: str) -> PtReg
     regs.vscr = VSCR_NJ
     regs.sp = sp
     regs.nip = entry
+    map_vdso(mm)
     if abi.bits == 64:
-        if has_descriptors(abi, e_flags):
+        regs.elf_v1 = has_descriptors(abi, e_flags)
+        if regs.elf_v1:
             _enter_by_descriptor(regs, mm)
         else:
             regs.gpr[12] = entry  # a global entry point finds its TOC by this

@@ -41,6 +41,7 @@ class PtRegs:
         "ca32",
         "cr",
         "ctr",
+        "elf_v1",
         "fpscr",
         "gpr",
         "hi",
@@ -50,6 +51,7 @@ class PtRegs:
         "mask",
         "msr",
         "nip",
+        "orig_gpr3",
         "ov",
         "ov32",
         "reserve_ea",
@@ -57,6 +59,7 @@ class PtRegs:
         "spr",
         "tar",
         "tb",
+        "trap",
         "vrsave",
         "vscr",
         "xer_rest",
@@ -88,6 +91,12 @@ class PtRegs:
         self.tb = 0
         """Reads of the time base so far. Time is what passes between two of them."""
         self.reserve_ea = NO_RESERVATION
+        self.orig_gpr3 = 0
+        """First argument of the system call that the task has made last."""
+        self.trap = 0
+        """Vector of the interrupt by which it has entered the kernel last."""
+        self.elf_v1 = False
+        """A pointer to a function is that of a descriptor (not TIF_ELF2ABI)."""
 
     @property
     def ip(self) -> Vaddr:

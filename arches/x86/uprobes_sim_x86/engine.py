@@ -11,7 +11,7 @@ from uprobes_sim.arch import Abi
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
 from uprobes_sim.insn_text import capstone_text
-from uprobes_sim.memory import Mm, PageFault
+from uprobes_sim.memory import Access, Mm, PageFault
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.unicorn_cpu import UnicornCpu
 from uprobes_sim.unicorn_guest import STEPPED, Block
@@ -68,6 +68,9 @@ _ILL_ILLOPN: Final = 2
 _INVALID_OPCODE: Final = 6
 _GENERAL_PROTECTION: Final = 13
 _PAGE_FAULT: Final = 14
+_PF_PROT, _PF_USER = 1 << 0, 1 << 2
+_PF_ACCESS: Final = {Access.READ: 0, Access.WRITE: 1 << 1, Access.EXEC: 1 << 4}
+"""Bits of the error code of a page fault (SDM vol. 3, 4.7)."""
 
 _GDT_ENTRY: Final = 3
 """Bits of a selector below the number of its entry."""
@@ -177,7 +180,8 @@ class X86Guest:
         """Name #PF, or #GP where the address is not canonical."""
         if fault.vaddr >> 47 not in (0, 0x1FFFF):
             return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
-        return Exit(Stop.FAULT, fault.info, _PAGE_FAULT)
+        error = _PF_USER | _PF_PROT * fault.present | _PF_ACCESS[fault.access]
+        return Exit(Stop.FAULT, fault.info, _PAGE_FAULT, error)
 
     # --- code -----------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,9 @@ def test_a_fault_is_the_processors(
     box = Box("90" + code + "cc", bits, bx=at)
     si_code, addr, trap_nr = expected
 
-    assert box.run() == fault(Signal.SIGSEGV, si_code, addr, trap_nr)
+    found = replace(box.run(), error_code=0)  # a host does not tell whether it was a store
+
+    assert found == fault(Signal.SIGSEGV, si_code, addr, trap_nr)
     assert (box.regs.ip, box.cpu.insns) == (TEXT + 1, 1)
     assert not any(box.mm.read(DATA + 16 * PAGE_SIZE - 4, 4))
 
@@ -139,7 +142,7 @@ def test_a_gather_that_faults_keeps_what_it_has() -> None:
     box.mm.write(DATA, struct.pack("<4I4i", 32, 36, 0x100000, 40, *[-1] * 4))
     box.mm.write(DATA + 32, b"abcdefghijkl")
 
-    assert box.run() == fault(Signal.SIGSEGV, 1, DATA + 0x100000, 14)
+    assert box.run() == fault(Signal.SIGSEGV, 1, DATA + 0x100000, 14, 4)
     assert box.regs.get("xmm0").to_bytes(16, "little") == b"abcdefgh" + bytes(8)
     assert box.regs.get("xmm2") == (0xFFFFFFFF_FFFFFFFF << 64)
 
@@ -181,7 +184,7 @@ def test_a_page_that_has_gone_is_gone() -> None:
     box.mm.munmap(DATA, PAGE_SIZE)
     box.regs.ip = Vaddr(TEXT)
 
-    assert box.run() == fault(Signal.SIGSEGV, SiCode.SEGV_MAPERR, DATA, 14)
+    assert box.run() == fault(Signal.SIGSEGV, SiCode.SEGV_MAPERR, DATA, 14, 4)
 
 
 def test_a_page_where_the_child_has_its_own_is_the_programs() -> None:

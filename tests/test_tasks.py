@@ -1,0 +1,76 @@
+"""Programs of several tasks under probes: every hit counted, each by the right task."""
+
+from collections import Counter
+
+import pytest
+
+from elf_programs import program, run_natively
+from test_programs import Events, output_of, run_probed
+
+BOTH = ("powerpc64le", "x86_64")
+FLOATING_POINT = {"powerpc64le": "scale+0x18", "x86_64": "scale+4"}
+"""An instruction of `scale` that the kernel steps out of line."""
+
+
+def hits_of(events: Events, probe: str) -> list[tuple[int, int]]:
+    """Who has hit *probe*: pid and tid of each hit."""
+    return [
+        (event["pid"], event["tid"])
+        for event in events
+        if event["event"] in ("hit", "return") and event["probe"] == probe
+    ]
+
+
+@pytest.mark.parametrize("target", BOTH)
+def test_eight_threads_hammer_one_probe_and_none_is_missed(target: str) -> None:
+    path = program(target, "threads")
+
+    events = run_probed(path, ["hammer", "hammer%return"], ["40"], b"")
+
+    by_task = Counter(hits_of(events, "hammer"))
+    assert by_task == {(1000, tid): 40 for tid in range(1001, 1009)}
+    assert Counter(hits_of(events, "hammer%return")) == by_task
+    assert output_of(events, 1) == run_natively(target, path, "40").stdout
+
+
+@pytest.mark.parametrize("target", BOTH)
+def test_fifty_children_hit_a_probe_once_each(target: str) -> None:
+    path = program(target, "forks")
+
+    events = run_probed(path, ["child", "child%return", "fork%return"], [], b"")
+
+    children = [(pid, pid) for pid in range(1001, 1051)]
+    assert sorted(hits_of(events, "child")) == children
+    assert sorted(hits_of(events, "child%return")) == children
+    forks = Counter(hits_of(events, "fork%return"))
+    assert forks == {(1000, 1000): 50, **dict.fromkeys(children, 1)}, "both return from fork"
+    assert output_of(events, 1) == run_natively(target, path).stdout
+
+
+@pytest.mark.parametrize("target", BOTH)
+def test_a_timer_interrupts_steps_and_the_sum_is_right(target: str) -> None:
+    path, probe = program(target, "ticks"), FLOATING_POINT[target]
+
+    events = run_probed(path, [probe, "tick"], ["2"], b"")
+
+    hows = {event["how"] for event in events if event.get("probe") == probe}
+    assert hows == {"xol"}
+    assert len(hits_of(events, "tick")) == 2
+    assert output_of(events, 1) == run_natively(target, path, "2").stdout
+
+
+@pytest.mark.parametrize("target", BOTH)
+def test_signal_frames_are_those_of_the_kernel(target: str) -> None:
+    path = program(target, "signals")
+
+    events = run_probed(path, ["probed", "step_over", "on_stack%return"], [], b"")
+
+    assert output_of(events, 1) == run_natively(target, path).stdout
+
+
+def test_two_runs_of_threads_print_the_same_bytes() -> None:
+    path = program("powerpc64le", "threads")
+
+    first, second = (run_probed(path, ["hammer", "work%return"], ["20"], b"") for _ in range(2))
+
+    assert first == second
