@@ -13,19 +13,13 @@ from uprobes_sim.choice import link_for
 from uprobes_sim.errors import ProbeError, UprobesSimError
 from uprobes_sim.languages import read_question
 from uprobes_sim.loader import Program, load
-from uprobes_sim.verdict import Caution, Verdict
 from uprobes_sim_cli import render
 from uprobes_sim_cli.answers import STANDARD_INPUT, Answer, Printer, lines_of_stdin
 from uprobes_sim_cli.app import Format, Settings
 from uprobes_sim_cli.options import session_options
 from uprobes_sim_cli.streams import complain
-from uprobes_sim_cli.verdicts import outcome, verdict_object
+from uprobes_sim_cli.verdicts import outcome, verdict_object, warning_lines
 
-_LOUD: Final = ("damages", "kills")
-_SAID: Final = {
-    "damages": "accepted, and then the program is damaged: ",
-    "kills": "accepted, and then the program dies: ",
-}
 _EXITS: Final = {
     "return": "return",
     "tail_call": "tail call",
@@ -242,7 +236,7 @@ def as_text(checker: Checker, found: Checked) -> Iterator[str]:
     """Write an answer for people."""
     verdict, reading = found.verdict, found.reading
     yield _head(found)
-    yield from _warnings(verdict, loud=True)
+    yield from warning_lines(verdict, loud=True)
     if reading is not None:
         yield f"  place     {_place(reading)}"
         if found.other is not None and found.other.offset != reading.offset:
@@ -251,7 +245,7 @@ def as_text(checker: Checker, found: Checked) -> Iterator[str]:
     config = checker.explainer.config
     yield f"  verdict   {outcome(verdict)}{value} by Linux {config.kernel} on {config.cpu}"
     yield f"  reason    {verdict.reason} [{verdict.rule}]"
-    yield from _warnings(verdict, loud=False)
+    yield from warning_lines(verdict, loud=False)
     if found.nearby is not None:
         yield f"  nearby    {_nearby(found)}"
 
@@ -265,19 +259,6 @@ def _head(found: Checked) -> str:
     when = ", under a condition" if exit_.conditional else ""
     label = "" if found.reading is None else found.reading.label
     return f"{label}  {found.text}  {_EXITS[exit_.kind]}{target}{when}"
-
-
-def _warnings(verdict: Verdict, *, loud: bool) -> Iterator[str]:
-    for each in verdict.warnings:
-        if (each.severity in _LOUD) == loud:
-            yield _warning(each, verdict)
-
-
-def _warning(each: Caution, verdict: Verdict) -> str:
-    if each.severity not in _LOUD:
-        return f"  {each.severity:<9} {each.reason} [{each.rule}]"
-    said = _SAID[each.severity] if verdict.verdict != "reject" else ""
-    return render.alarm(f"  {each.severity.upper():<9} {said}{each.reason} [{each.rule}]")
 
 
 def _place(reading: Reading) -> str:
@@ -309,7 +290,7 @@ def as_line(found: Checked) -> Iterator[str]:
     place = "" if found.reading is None else f"{found.reading.vaddr or 0:#x}"
     rest = "" if verdict.verdict != "reject" else f"  {verdict.reason} [{verdict.rule}]"
     yield f"{found.question.text:<32} {place:<14} {outcome(verdict):<22} {found.text}{rest}"
-    yield from _warnings(verdict, loud=True)
+    yield from warning_lines(verdict, loud=True)
 
 
 def link_text(link: Link) -> Iterator[str]:

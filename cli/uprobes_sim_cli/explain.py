@@ -12,7 +12,7 @@ from uprobes_sim_cli import render
 from uprobes_sim_cli.answers import STANDARD_INPUT, Answer, answer_all
 from uprobes_sim_cli.app import Settings
 from uprobes_sim_cli.options import link_bare, session_options
-from uprobes_sim_cli.verdicts import errno_name, outcome, verdict_object
+from uprobes_sim_cli.verdicts import errno_name, outcome, span, verdict_object, warning_lines
 
 
 def explain(settings: Settings, operands: Sequence[str]) -> int:
@@ -66,6 +66,10 @@ def as_json(explainer: Explainer, found: Explanation) -> render.Json:
             release: {"verdict": verdict.verdict, "errno": errno_name(verdict)}
             for release, verdict in found.by_kernel.items()
         },
+        "errata": [each.id for each in found.errata],
+        "source": None
+        if found.grounds is None
+        else {"kernel": found.grounds.kernel, "manual": found.grounds.manual},
     }
 
 
@@ -73,6 +77,7 @@ def as_text(explainer: Explainer, found: Explanation) -> Iterator[str]:
     """Write an explanation for people."""
     spot, verdict = found.spot, found.verdict
     yield f"{found.insn}  {found.text}"
+    yield from warning_lines(verdict, loud=True)
     if spot.program is not None:
         name = f" in {spot.symbol}" if spot.symbol else ""
         yield f"  place     {spot.vaddr:#x}{name}, offset {spot.offset:#x} of {spot.program.path}"
@@ -82,8 +87,11 @@ def as_text(explainer: Explainer, found: Explanation) -> Iterator[str]:
     machine = f"Linux {explainer.config.kernel} on {explainer.config.cpu}"
     yield f"  verdict   {outcome(verdict)}{value} by {machine}"
     yield f"  reason    {verdict.reason} [{verdict.rule}]"
-    for warning in verdict.warnings:
-        yield f"  {warning.severity:<9} {warning.reason} [{warning.rule}]"
+    if found.grounds is not None:
+        yield f"  source    {'; '.join(filter(None, (found.grounds.kernel, found.grounds.manual)))}"
+    yield from warning_lines(verdict, loud=False)
     yield "  kernels   " + ", ".join(
         f"{outcome(each)} since {release}" for release, each in runs(found.by_kernel)
     )
+    if found.errata:
+        yield "  errata    " + ", ".join(f"{each.id} ({span(each)})" for each in found.errata)

@@ -8,6 +8,7 @@ from typing import Final
 
 from uprobes_sim.arch import ArchUprobe
 from uprobes_sim.choice import Options, configure, configure_as, kernel_of
+from uprobes_sim.errata import Erratum
 from uprobes_sim.errors import KernelError, Refused, UprobesSimError
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
@@ -18,7 +19,7 @@ from uprobes_sim.probes import parse_probe, resolve
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
 from uprobes_sim.uprobes import Uprobes
-from uprobes_sim.verdict import Verdict
+from uprobes_sim.verdict import Grounds, Verdict
 from uprobes_sim.version import RELEASES, Kernel
 
 _CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
@@ -79,6 +80,10 @@ class Explanation:
     fields: dict[str, int | str]
     by_kernel: dict[str, Verdict]
     """The verdict, without warnings, of each release of the table, the oldest first."""
+    errata: tuple[Erratum, ...]
+    """Every known defect that concerns it, whatever the release."""
+    grounds: Grounds | None
+    """Where the rule of the verdict comes from; None: the backend does not say."""
 
 
 class Explainer:
@@ -95,7 +100,8 @@ class Explainer:
         self.config = configure(linked, options)
         self._linked = linked
         self.up = Uprobes(linked, self.config, Scheduler())
-        self._nowhere = self._new_mm()
+        self.nowhere = self._new_mm()
+        """Where nothing is mapped."""
         self._mapped: dict[Path, Mm] = {}
         self._options = options
 
@@ -137,7 +143,7 @@ class Explainer:
             insn = parse_insn(self._linked, text)
         except ValueError as exc:
             raise UprobesSimError(f"{text!r} is no {self.info.name} instruction: {exc}") from None
-        return Spot(insn, self._nowhere)
+        return Spot(insn, self.nowhere)
 
     def probed(self, program: Program, probe: str) -> Spot:
         """Find the instruction that *probe* names in *program*.
@@ -179,17 +185,42 @@ class Explainer:
     def explain(self, spot: Spot) -> Explanation:
         """Say everything of the instruction at *spot*."""
         vaddr = spot.vaddr or Vaddr(0)
+        verdict = self.judge(spot)
         return Explanation(
             spot,
             self.text(spot),
             *self.written(spot.insn),
-            self.judge(spot),
+            verdict,
             self.hook.arch_insn_fields(insn=spot.insn, abi=self.info.abi),
             {
                 release: _answer(up, spot.insn, spot.mm, vaddr)[0]
                 for release, up in self._all.items()
             },
+            self._errata(spot),
+            self._grounds(verdict, spot),
         )
+
+    def _errata(self, spot: Spot) -> tuple[Erratum, ...]:
+        """List the defects that a kernel with all of them would show on an instruction."""
+        verdict = judge(self._faulty, spot.insn, spot.mm, spot.vaddr or Vaddr(0))
+        named = {caution.rule for caution in verdict.warnings}
+        return tuple(each for each in self._known if each.id in named)
+
+    @cached_property
+    def _known(self) -> tuple[Erratum, ...]:
+        return self.hook.arch_errata()
+
+    @cached_property
+    def _faulty(self) -> Uprobes:
+        """The machine with every known defect of any release."""
+        config = replace(self.config, in_force=frozenset(each.id for each in self._known))
+        return Uprobes(self._linked, config, Scheduler())
+
+    def _grounds(self, verdict: Verdict, spot: Spot) -> Grounds | None:
+        if verdict.rule.startswith("uprobes."):
+            return Grounds("kernel/events/uprobes.c, uprobe_register")
+        found = self.hook.arch_grounds(rule=verdict.rule, insn=spot.insn, abi=self.info.abi)
+        return found[0] if found else None
 
 
 def parse_insn(linked: Linked, text: str) -> bytes:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a command pays for what it asks, not for all that could be 
     from uprobes_sim.task import Task
     from uprobes_sim.units import Vaddr
     from uprobes_sim.uretprobes import ReturnInstance, RpCheck
-    from uprobes_sim.verdict import Caution, Mechanism
+    from uprobes_sim.verdict import Caution, Grounds, Mechanism
     from uprobes_sim.version import Behaviour, Config
 
 PROJECT: Final = "uprobes_sim"
@@ -404,6 +404,14 @@ class WeakHooks(Protocol):
     @_hookspec
     def arch_errata(self) -> tuple[Erratum, ...]:
         """List the known defects of Linux on this architecture. Default: none."""
+        ...
+
+    @_hookspec
+    def arch_grounds(self, rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
+        """Say where *rule*, by which the verdict on *insn* was found, comes from.
+
+        One, or none where the backend does not say. Default: none.
+        """
         ...
 
     @_hookspec

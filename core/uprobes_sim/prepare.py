@@ -46,12 +46,16 @@ def check_register(
 
 
 def check_configured(up: "Uprobes") -> None:
-    """Refuse everything where the kernel was built without uprobes.
+    """Refuse everything where the kernel has no uprobes, or was built without.
 
     Raises:
         KernelError: ENOSYS.
     """
-    if not up.config.kernel.has("uprobes_configured"):
+    kernel = up.config.kernel
+    if not kernel.has("uprobes"):
+        reason = f"Linux {kernel} has no uprobes on {up.info.name}"
+        raise Refused(Errno.ENOSYS, "uprobes.not_there", reason)
+    if not kernel.has("uprobes_configured"):
         reason = "the kernel is configured without CONFIG_UPROBES"
         raise Refused(Errno.ENOSYS, "uprobes.not_configured", reason)
 

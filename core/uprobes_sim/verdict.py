@@ -31,6 +31,16 @@ class Mechanism:
 
 
 @dataclass(frozen=True, slots=True)
+class Grounds:
+    """Where a rule comes from."""
+
+    kernel: str
+    """File and function."""
+    manual: str | None = None
+    """What the architecture's manual says of it, or of the instruction."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The kernel's answer to a probe on one instruction."""
 

@@ -16,7 +16,7 @@ from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.uretprobes import ReturnInstance, RpCheck
-from uprobes_sim.verdict import Caution, Mechanism
+from uprobes_sim.verdict import Caution, Grounds, Mechanism
 from uprobes_sim.version import Behaviour, Config
 from uprobes_sim.write import uprobe_write_opcode
 
@@ -177,6 +177,10 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_errata(self) -> tuple[Erratum, ...]:
+        return ()
+
+    @hookimpl(trylast=True)
+    def arch_grounds(self, rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
         return ()
 
     @hookimpl(trylast=True)

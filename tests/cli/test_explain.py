@@ -58,6 +58,8 @@ def test_the_keys_of_an_explanation() -> None:
         "warnings",
         "fields",
         "by_kernel",
+        "errata",
+        "source",
     ]
     assert (answer["arch"], answer["kernel"], answer["size"]) == ("powerpc", "6.1", 4)
     assert [answer[key] for key in ("path", "symbol", "vaddr", "offset")] == [None] * 4
@@ -105,6 +107,8 @@ def test_text_tells_all() -> None:
         "  verdict   refused with ENOTSUPP (524) by Linux 5.19 on power10",
         "  reason    no trace interrupt follows the instruction, so it cannot be single-stepped "
         "[powerpc.single_step]",
+        "  source    arch/powerpc/include/asm/probes.h, can_single_step; "
+        "Power ISA, book I, 2.4, 2.6, 3.3.12",
         "  kernels   refused with ENOSYS since 3.5, emulated since 3.7, "
         "refused with ENOTSUPP since 5.19",
     ]

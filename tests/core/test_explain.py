@@ -1,14 +1,18 @@
 """core/uprobes_sim/explain.py"""
 
 from pathlib import Path
+from random import Random
+from typing import Literal
 
 import pytest
 
 from elf_maker import Elf, Segment, Sym
 from toy_arch import ADDI, NOP, SYS, TRAP_OP, asm, linked
+from uprobes_sim.arch import Abi
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import ProbeError, UprobesSimError
-from uprobes_sim.explain import Explainer, runs
+from uprobes_sim.explain import Explainer, Spot, runs
+from uprobes_sim.linker import link
 from uprobes_sim.loader import load
 from uprobes_sim.session import Options
 from uprobes_sim.verdict import Verdict
@@ -92,3 +96,26 @@ def test_a_probe_in_a_program_has_a_place(tmp_path: Path) -> None:
     assert one.explain(spot).verdict.rule == "toy.trap"
     with pytest.raises(ProbeError, match="no symbol g"):
         one.probed(program, "g")
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize("arch", ["x86", "powerpc"])
+def test_every_rule_of_a_verdict_has_its_grounds(arch: str, bits: Literal[64, 32]) -> None:
+    backend = link(arch, Abi(bits, "little" if arch == "x86" else "big"))
+    judge, random, rules = Explainer(backend, Options()), Random(26), set[str]()
+    for _ in range(1500):
+        insn = random.randbytes(backend.info.max_insn_bytes)
+        found = judge.explain(Spot(insn, judge.nowhere))
+        assert found.grounds is not None, found.verdict.rule
+        rules.add(found.verdict.rule)
+
+    assert len(rules) >= 6
+
+
+def test_all_errata_that_concern_an_instruction_are_told_for_any_kernel() -> None:
+    judge = Explainer(link("powerpc", Abi(64, "little")), Options(kernel="6.18"))
+
+    found = judge.explain(judge.bare("3bff0001"))
+
+    assert [erratum.id for erratum in found.errata] == ["powerpc.lost_nonvolatile"]
+    assert found.verdict.warnings == ()

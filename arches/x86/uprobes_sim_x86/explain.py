@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, cast
 from uprobes_sim.arch import Abi, ArchUprobe
 from uprobes_sim.errata import Erratum
 from uprobes_sim.hookspecs import hookimpl
-from uprobes_sim.verdict import Caution, Mechanism
+from uprobes_sim.verdict import Caution, Grounds, Mechanism
 from uprobes_sim.version import Config
 from uprobes_sim_x86.errata import ROWS
 from uprobes_sim_x86.insn import Undecodable, decode
@@ -54,6 +54,13 @@ def arch_uprobe_warnings(auprobe: ArchUprobe, abi: Abi, config: Config) -> tuple
 @hookimpl
 def arch_errata() -> tuple[Erratum, ...]:
     return tuple(row.erratum for row in ROWS)
+
+
+@hookimpl
+def arch_grounds(rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
+    from uprobes_sim_x86.grounds import GROUNDS
+
+    return (GROUNDS[rule],) if rule in GROUNDS else ()
 
 
 @hookimpl
