@@ -41,6 +41,10 @@ class ArchInfo:
     swbp_insn: bytes
     """Breakpoint as it lies in memory (UPROBE_SWBP_INSN)."""
 
+    opcode_bytes: int = 0
+    """Bytes by which traps are told, where some are longer than the breakpoint
+    (`sizeof(uprobe_opcode_t)`); 0: as many as the breakpoint has."""
+
     max_insn_bytes: int
     """Bytes copied from the file for one instruction (MAX_UINSN_BYTES)."""
 
@@ -87,6 +91,11 @@ class ArchInfo:
     def swbp_size(self) -> int:
         """Length of the breakpoint, in bytes (UPROBE_SWBP_INSN_SIZE)."""
         return len(self.swbp_insn)
+
+    @property
+    def opcode_size(self) -> int:
+        """Length of what `is_trap_insn` is asked about, in bytes (sizeof(uprobe_opcode_t))."""
+        return self.opcode_bytes or self.swbp_size
 
 
 class Regs(Protocol):

@@ -20,7 +20,7 @@ from uprobes_sim.sched import Scheduler
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
 from uprobes_sim.uprobes import Uprobes
 from uprobes_sim.verdict import Grounds, Verdict
-from uprobes_sim.version import RELEASES, Kernel
+from uprobes_sim.version import Kernel, releases
 
 _CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
 
@@ -108,7 +108,8 @@ class Explainer:
     @cached_property
     def _all(self) -> dict[str, Uprobes]:
         """Every release of the table, the oldest first."""
-        return {str(kernel): self._with(str(kernel)) for kernel in map(Kernel, RELEASES)}
+        rows = releases(self.hook.arch_behaviours())
+        return {str(kernel): self._with(str(kernel)) for kernel in map(Kernel, rows)}
 
     def _with(self, release: str) -> Uprobes:
         options = replace(self._options, kernel=release, kconfig=None, host=None)

@@ -100,7 +100,7 @@ def analyze_insn(up: "Uprobes", insn: bytes, mm: Mm, vaddr: Vaddr) -> ArchUprobe
     Raises:
         KernelError: ENOTSUPP for a trap; what the architecture refuses.
     """
-    opcode = insn[: up.info.swbp_size]
+    opcode = insn[: up.info.opcode_size]
     if up.is_trap_insn(opcode, mm):
         text = up.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=mm.abi)
         raise Refused(

@@ -147,15 +147,16 @@ def _handle_foreign_trap(up: Uprobes, task: Task, bp_vaddr: Vaddr) -> None:
 
 def _is_trap_at_addr(up: Uprobes, task: Task, vaddr: Vaddr) -> bool:
     """Tell whether memory still holds a trap, so that the program caused it itself."""
-    size = up.info.swbp_size
-    if vaddr % size:
+    if vaddr % up.info.swbp_size:
         up.record(Act.WARN, "a misaligned breakpoint", task=task, vaddr=vaddr)
         return False
-    try:
-        opcode = task.mm.read(vaddr, size, force=True)
-    except PageFault:
-        return False
-    return up.is_trap_insn(opcode, task.mm)
+    for size in (up.info.opcode_size, up.info.swbp_size):  # the longer may cross into nothing
+        try:
+            opcode = task.mm.read(vaddr, size, force=True)
+        except PageFault:
+            continue
+        return up.is_trap_insn(opcode, task.mm)
+    return False
 
 
 def _handler_chain(up: Uprobes, uprobe: Uprobe, task: Task, utask: UprobeTask) -> None:

@@ -140,6 +140,8 @@ class UnicornCpu:
                 self._file.context = self._uc.context_save()
             self._uc.context_restore(file.context or self._pristine)
             self._file, file.engine = file, self
+            while file.pending:
+                self._uc.reg_write(*file.pending.popitem())
 
     def _holder(self, file: RegisterFile) -> Any:  # noqa: ANN401  Uc or its context
         return self._uc if file is self._file else file.context

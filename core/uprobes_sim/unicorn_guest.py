@@ -19,7 +19,7 @@ STEPPED: Final = -1
 class RegisterFile:
     """Registers of a task, laid out for Unicorn to load and store all at once."""
 
-    __slots__ = ("context", "engine", "pointers", "values")
+    __slots__ = ("context", "engine", "pending", "pointers", "values")
 
     def __init__(self, count: int) -> None:
         """Make *count* registers of up to 64 bits, all 0."""
@@ -30,23 +30,30 @@ class RegisterFile:
         """What Unicorn knows of the task beyond these while another one runs."""
         self.engine: UnicornCpu | None = None
         """The engine that holds the rest: floating point and vectors."""
+        self.pending = dict[int, int]()
+        """What was written to the rest before there was an engine."""
 
     def copy(self) -> "RegisterFile":
         """Take a copy, vectors and all."""
         new = RegisterFile(len(self.values))
         ctypes.pointer(new.values)[0] = self.values
+        new.pending = dict(self.pending)
         if self.engine is not None:
             new.context, new.engine = self.engine.copy(self), self.engine
         return new
 
     def read(self, register: int) -> int:
-        """Read a register of the rest, by Unicorn's id; 0 before the task has run."""
-        return self.engine.read(self, register) if self.engine else 0
+        """Read a register of the rest, by Unicorn's id; before the task has run, what was set."""
+        if self.engine is None:
+            return self.pending.get(register, 0)
+        return self.engine.read(self, register)
 
     def write(self, register: int, value: int) -> None:
-        """Write a register of the rest, of a task that has run."""
-        assert self.engine is not None, "the task has not run yet"
-        self.engine.write(self, register, value)
+        """Write a register of the rest; before the task has run, for its start."""
+        if self.engine is None:
+            self.pending[register] = value
+        else:
+            self.engine.write(self, register, value)
 
 
 class UnicornRegs(Regs, Protocol):

@@ -46,7 +46,7 @@ class GuestMemory:
         except PageFault as exc:
             self.fault = exc
             return False
-        entry.paddr = self._address(uc, frame)
+        entry.paddr = self._address(uc, frame) + (vaddr & PAGE_MASK)  # its pages may be smaller
         entry.perms = page_rights(self.mm, vaddr)
         if entry.perms & uc_const.UC_PROT_EXEC:
             self.flush(uc)  # code may just have moved to a private page
@@ -135,7 +135,8 @@ class Replica:
         fetch = access == uc_const.UC_MEM_FETCH
         refused = vaddr & ~PAGE_MASK == self._page & ~PAGE_MASK
         if refused and not fetch:
-            entry.paddr, entry.perms = 0, uc_const.UC_PROT_READ | uc_const.UC_PROT_WRITE
+            entry.paddr = vaddr & PAGE_MASK
+            entry.perms = uc_const.UC_PROT_READ | uc_const.UC_PROT_WRITE
             return True
         found = self._memory.fill(uc, vaddr, access, entry, data)
         if refused:

@@ -6,7 +6,7 @@ release numbers. Backends add rows of their own (`arch_behaviours`).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -403,10 +403,20 @@ class Kernel:
         return self.series or ".".join(map(str, self.release))
 
 
-def parse_release(text: str) -> Release:
+def releases(behaviours: Iterable[Behaviour] = ()) -> tuple[Release, ...]:
+    """List the releases that differ from the one before, also by a backend's own *behaviours*.
+
+    The oldest first; none is older or newer than `RELEASES` are.
+    """
+    borders = {border for row in behaviours for border in (row.since, row.until) if border}
+    within = {border for border in borders if RELEASES[0] <= border <= RELEASES[-1]}
+    return tuple(sorted(within.union(RELEASES)))
+
+
+def parse_release(text: str, rows: Sequence[Release] = RELEASES) -> Release:
     """Find the row of the table for a release such as `6.1` or `6.1.192`.
 
-    The newest row that is not newer than *text* counts.
+    The newest of *rows* that is not newer than *text* counts.
 
     Raises:
         UnknownKernelError: not a release, older than the table or newer.
@@ -418,7 +428,7 @@ def parse_release(text: str) -> Release:
     release = (int(match[1]), int(match[2]))
     if not RELEASES[0] <= release <= RELEASES[-1]:
         raise UnknownKernelError(f"kernel {text} is not modelled; {oldest} to {newest} are")
-    return max(row for row in RELEASES if row <= release)
+    return max(row for row in rows if row <= release)
 
 
 def parse_kernel(
@@ -430,7 +440,7 @@ def parse_kernel(
         UnknownKernelError: as `parse_release`; no such series.
     """
     base, plus, _ = text.partition("+")
-    release = parse_release(base)
+    release = parse_release(base, releases(behaviours))
     if not plus:
         return Kernel(release, behaviours, kconfig=kconfig)
     known = sorted({row.series for row in behaviours if row.series is not None})

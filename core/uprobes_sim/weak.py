@@ -189,7 +189,7 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_emulate(self, insn: bytes, task: Task) -> int:
-        regs, opcode = task.regs, insn[: self._info.swbp_size]
+        regs, opcode = task.regs, insn[: self._info.opcode_size]
         if self.hook.is_trap_insn(insn=opcode, abi=task.mm.abi):
             return -1
         try:

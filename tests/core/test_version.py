@@ -16,6 +16,7 @@ from uprobes_sim.version import (
     Release,
     parse_kernel,
     parse_release,
+    releases,
 )
 
 
@@ -58,6 +59,17 @@ def test_every_row_changes_at_a_release_of_the_table() -> None:
     borders = {row.since for row in BEHAVIOURS} | {row.until for row in BEHAVIOURS if row.until}
 
     assert borders <= set(RELEASES)
+
+
+def test_a_backends_own_borders_are_rows_as_well() -> None:
+    own = [Behaviour("nops", (4, 10), (6, 13), "…", "…"), Behaviour("old", (3, 2), None, "…", "…")]
+
+    rows = releases(own)
+
+    assert set(rows) - set(RELEASES) == {(4, 10)}
+    assert list(rows) == sorted(rows)
+    assert parse_release("4.12", rows) == (4, 10)
+    assert parse_release("4.9", rows) == parse_release("4.9") == (4, 3)
 
 
 def test_the_releases_are_in_order_and_the_names_are_unique() -> None:
