@@ -50,7 +50,7 @@ def without_sections() -> bytes:
         pytest.param(lambda: ADD3.read_bytes()[:9000], "is cut off", id="truncated segments"),
         pytest.param(lambda: patched(0x10, b"\4\0"), "core", id="core file"),
         pytest.param(lambda: patched(0x10, b"\1\0"), "relocatable", id="object file"),
-        pytest.param(lambda: patched(0x12, b"\xb7\0"), "EM_AARCH64", id="foreign architecture"),
+        pytest.param(lambda: patched(0x12, b"\x16\0"), "EM_S390", id="foreign architecture"),
         pytest.param(
             lambda: patched(ADD3.read_bytes().index(PT_GNU_STACK), PT_INTERP),
             "-static",

@@ -138,10 +138,11 @@ def test_a_plugin_that_raises_is_one_line(tmp_path: Path) -> None:
 def test_arches_tells_where_each_backend_comes_from(tmp_path: Path) -> None:
     done = uprobes_sim(tmp_path, "arches", "--format", "jsonl")
 
-    powerpc, x86 = map(json.loads, done.stdout.splitlines())
+    found = {each["name"]: each for each in map(json.loads, done.stdout.splitlines())}
     assert done.returncode == 0
-    assert (powerpc["name"], x86["name"]) == ("powerpc", "x86")
-    assert powerpc["distribution"] == "uprobes-sim"
+    ours = [name for name, each in found.items() if each["distribution"] == "uprobes-sim"]
+    assert ours == ["powerpc", "x86"]
+    powerpc = found["powerpc"]
     assert powerpc["interface"] == 1
     assert powerpc["variants"] == ["upstream", "ananth-2012"]
     assert {"is_trap_insn", "uprobe_get_swbp_addr"} <= set(powerpc["overrides"])
@@ -153,4 +154,6 @@ def test_arches_is_a_table_with_a_line_for_each(tmp_path: Path) -> None:
 
     head, *lines = done.stdout.splitlines()
     assert head.split()[:4] == ["name", "distribution", "version", "interface"]
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["powerpc", "x86"]
+    names = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert [name for name in names if name in ("powerpc", "x86")] == ["powerpc", "x86"]
+    assert len(set(names)) == len(names)

@@ -6,6 +6,12 @@
 #if defined(__powerpc__)
 #define TRAP "trap"
 #define ILLEGAL ".long 0"
+#elif defined(__aarch64__)
+#define TRAP "brk #5"
+#define ILLEGAL "udf #0"
+#elif defined(__riscv)
+#define TRAP "ebreak"
+#define ILLEGAL ".half 0"
 #else
 #define TRAP "int3"
 #define ILLEGAL "ud2"

@@ -1,0 +1,1 @@
+"""uprobes on arm64: a backend of uprobes-sim."""
