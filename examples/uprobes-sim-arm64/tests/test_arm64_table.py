@@ -111,6 +111,6 @@ def test_no_row_is_dead(row: Row) -> None:
 
 
 def test_every_behaviour_is_asked_for() -> None:
-    asked = {row.needs for row in ROWS} | {"arm64_uprobes"}
+    asked = {row.needs for row in ROWS} | {"uprobes"}
 
     assert asked - {None} == {row.name for row in BEHAVIOURS}

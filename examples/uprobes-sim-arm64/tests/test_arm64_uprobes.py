@@ -1,15 +1,19 @@
 """uprobes_sim_arm64/uprobes.py and its engine, on a few instructions."""
 
+from dataclasses import replace
+
 import pytest
 
 from arm64_box import DATA, MAY, TEXT, Box
 from uprobes_sim.arch import Abi
 from uprobes_sim.errno import Errno
-from uprobes_sim.errors import LinkError, Refused
+from uprobes_sim.errors import LinkError, Refused, UnknownKernelError
 from uprobes_sim.linker import link
 from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.signals import Signal
 from uprobes_sim.units import PAGE_SIZE, Vaddr
+from uprobes_sim.version import Kernel
+from uprobes_sim_arm64.behaviours import BEHAVIOURS
 
 NOP, SVC, BRK5, BRK0, UDF, RET = 0xD503201F, 0xD4000001, 0xD42000A0, 0xD4200000, 0, 0xD65F03C0
 LDR_X0_X1 = 0xF9400020
@@ -65,9 +69,12 @@ def test_a_refused_instruction_is_einval_and_a_breakpoint_enotsupp() -> None:
 
 
 def test_kernels_before_4_10_have_no_uprobes() -> None:
-    refused = analyse(Box(NOP, kernel="4.9"), NOP)
+    box = Box(NOP)
+    box.config = replace(box.config, kernel=Kernel((4, 9), BEHAVIOURS))
 
-    assert refused.errno is Errno.ENOSYS
+    assert analyse(box, NOP).errno is Errno.ENOSYS
+    with pytest.raises(UnknownKernelError, match=r"no uprobes on arm64; 4\.10 is the first"):
+        Box(NOP, kernel="4.9")
 
 
 def test_ip_is_on_the_breakpoint_when_a_probe_is_hit() -> None:

@@ -6,7 +6,7 @@ from uprobes_sim.version import Behaviour
 
 BEHAVIOURS: Final = (
     Behaviour(
-        "arm64_uprobes",
+        "uprobes",
         (4, 10),
         None,
         "arm64 has uprobes",

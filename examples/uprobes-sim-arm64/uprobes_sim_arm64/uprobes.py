@@ -58,7 +58,7 @@ def uprobe_get_swbp_addr(regs: Regs) -> Vaddr:
 
 @hookimpl
 def arch_uprobe_analyze_insn(insn: bytes, mm: Mm, vaddr: Vaddr, config: Config) -> ArchUprobe:
-    if not config.kernel.has("arm64_uprobes"):
+    if not config.kernel.has("uprobes"):
         raise Refused(Errno.ENOSYS, "arm64.no_uprobes", f"Linux {config.kernel} has no uprobes")
     if mm.abi.bits == 32:
         raise Refused(Errno.EOPNOTSUPP, "arm64.aarch32", "an AArch32 task cannot be probed")
