@@ -46,9 +46,9 @@ class Blocks:
         return [site for both in zip(self.markers, self.offsets, strict=True) for site in both]
 
 
-def write_blocks(path: Path, bits: Bits, seed: int, count: int) -> Blocks:
+def write_blocks(path: Path, bits: Bits, seed: int, count: int, *, vectors: bool = False) -> Blocks:
     """Write a program of *count* blocks, the same for the same seed."""
-    draw, random = Draw(bits, seed), Random(f"registers {bits} {seed}")
+    draw, random = Draw(bits, seed, vectors=vectors), Random(f"registers {bits} {seed}")
     text = bytearray(WAIT[bits])
     found = Blocks(path, bits, [], [], [])
     for number in range(count):
@@ -84,15 +84,15 @@ def _write(path: Path, text: bytes, template: bytes, bits: Bits) -> None:
 
 
 def _reset(bits: Bits) -> bytes:
-    """Clear the direction, fill memory, load xmm0 to xmm3, and empty the floating-point stack."""
+    """Clear the direction, fill memory, load xmm0 to xmm7, and empty the floating-point stack."""
     code = b"\xfc\xbe" + _TEMPLATE.to_bytes(4, "little") + b"\xbf" + DATA.to_bytes(4, "little")
     code += b"\xb9" + (SHOWN // 4).to_bytes(4, "little") + b"\xf3\xa5\xdb\xe3"
-    return code + b"".join(_xmm(number, bits, b"\x10") for number in range(4))
+    return code + b"".join(_xmm(n, bits, b"\x10", _TEMPLATE) for n in range(8))
 
 
-def _xmm(number: int, bits: Bits, opcode: bytes) -> bytes:
-    """Load (10) or store (11) an xmm register."""
-    where = (_XMM_AT + 16 * number).to_bytes(4, "little")
+def _xmm(number: int, bits: Bits, opcode: bytes, at: int) -> bytes:
+    """Load (10) an xmm register from its place behind *at*, or store it there (11)."""
+    where = (at + 16 * number).to_bytes(4, "little")
     modrm = bytes([number << 3 | 4, 0x25]) if bits == 64 else bytes([number << 3 | 5])
     return b"\x0f" + opcode + modrm + where
 
@@ -121,7 +121,7 @@ def _show(bits: Bits, undefined: int) -> bytes:
     code += bytes(range(0x50, 0x58))
     if bits == 64:
         code += b"".join(bytes([0x41, 0x50 | at]) for at in range(8))
-    code += b"".join(_xmm(number, bits, b"\x11") for number in range(4))
+    code += b"".join(_xmm(n, bits, b"\x11", _XMM_AT) for n in range(4))
     return code + _write_out(1, DATA, SHOWN, bits) + _write_out(2, SLOT_AT[bits], SLOT_BYTES, bits)
 
 

@@ -4,13 +4,15 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
 
-from live.blocks import SLOT_BYTES, write_blocks
+from live.blocks import SLOT_BYTES, Blocks, write_blocks
+from live.draw_vector import missing
 from live.encodings import every_encoding, random_encodings
 from live.execution import different, live, predicted_slots, simulated, without_probes
 from live.files import read_code, system_files
@@ -20,9 +22,15 @@ from uprobes_sim.session import Options
 
 _BITS: Final[tuple[Bits, ...]] = (64, 32)
 _CHANCE: Final = 500_000
-_BLOCKS: Final = 4_000
+_BLOCKS: Final = 3_000
 """In one program."""
 _EXAMPLES: Final = 20
+_COMPARED: Final = (
+    "emulated or stepped, and the copy in the slot",
+    "registers, flags and memory under probes",
+    "the slot, as the simulated program reads it",
+    "registers, flags and memory of the program without probes, to ours without defects",
+)
 
 
 @dataclass
@@ -53,7 +61,7 @@ class Campaign:
 def main(
     page: Annotated[Path, typer.Option("--report", help="The summary to write.")],
     seed: Annotated[int, typer.Option(help="What is left to chance is drawn with it.")] = 618,
-    programs: Annotated[int, typer.Option(help="Programs of blocks, of each width.")] = 4,
+    programs: Annotated[int, typer.Option(help="Programs of blocks, of each kind.")] = 3,
 ) -> None:
     """Ask the running kernel about every encoding by rule, and compare what is executed."""
     reason = unfit()
@@ -67,8 +75,10 @@ def main(
     with TemporaryDirectory() as folder:
         ask_verdicts(campaign, kernel, Path(folder), seed)
         ask_files(campaign, kernel, Path(folder))
-        execute(campaign, kernel, Path(folder), range(seed, seed + programs))
-    page.write_text(report(campaign, seed, programs, (time.monotonic() - start) / 60))
+        for bits, vectors in product(_BITS, (False, True)):
+            seeds = range(seed, seed + programs)
+            execute(campaign, kernel, Path(folder), seeds, bits, vectors=vectors)
+    page.write_text(report(campaign, seed, (time.monotonic() - start) / 60))
     typer.echo(f"{campaign.differences} differences: {page}")
     raise typer.Exit(campaign.differences != 0)
 
@@ -96,39 +106,42 @@ def ask_files(campaign: Campaign, kernel: LiveKernel, folder: Path) -> None:
         _keep(campaign.files, row)
 
 
-def execute(campaign: Campaign, kernel: LiveKernel, folder: Path, seeds: Sequence[int]) -> None:
+def execute(
+    campaign: Campaign,
+    kernel: LiveKernel,
+    folder: Path,
+    seeds: Sequence[int],
+    bits: Bits,
+    *,
+    vectors: bool,
+) -> None:
     """Compare how blocks are executed, and what they leave."""
-    for bits in _BITS:
-        codes = set[bytes]()
-        rows = [
-            Row(f"{bits}-bit: {what}", 0, 0)
-            for what in (
-                "emulated or stepped, and the copy in the slot",
-                "registers, flags, memory under probes, and the slot as the program reads it",
-                "registers, flags, memory, without defects, to the program without probes",
-            )
-        ]
-        for seed in seeds:
-            blocks = write_blocks(folder / f"blocks-{bits}", bits, seed, _BLOCKS)
-            codes.update(drawn.code for drawn in blocks.drawn)
-            theirs = live(blocks, kernel)
-            ours, _ = simulated(blocks, Options(compare=False))
-            right, _ = simulated(blocks, Options(compare=False, errata="none"))
-            bare = without_probes(blocks)
-            found = (
-                different(blocks, predicted_slots(blocks), theirs.slots, SLOT_BYTES),
-                (
-                    *different(blocks, ours.state, theirs.state),
-                    *different(blocks, ours.slots, theirs.slots, SLOT_BYTES),
-                ),
-                different(blocks, right.state, bare.state),
-            )
-            for row, differences in zip(rows, found, strict=True):
-                row.count += len(blocks.drawn)
-                row.distinct = len(codes)
-                row.differences += differences
-        for row in rows:
-            _keep(campaign.executed, row)
+    name = f"{bits}-bit{', VEX' if vectors else ''}"
+    if vectors and missing():
+        return typer.echo(f"{name} left out: no {' '.join(sorted(missing()))}", err=True)
+    rows, codes = [Row(f"{name}: {what}", 0, 0) for what in _COMPARED], set[bytes]()
+    for seed in seeds:
+        blocks = write_blocks(folder / f"blocks-{bits}", bits, seed, _BLOCKS, vectors=vectors)
+        codes.update(drawn.code for drawn in blocks.drawn)
+        for row, found in zip(rows, compare(blocks, kernel), strict=True):
+            row.count += len(blocks.drawn)
+            row.distinct = len(codes)
+            row.differences += found
+    for row in rows:
+        _keep(campaign.executed, row)
+
+
+def compare(blocks: Blocks, kernel: LiveKernel) -> tuple[list[str], ...]:
+    """List the instructions that differ in each of the respects of `_COMPARED`."""
+    theirs, bare = live(blocks, kernel), without_probes(blocks)
+    ours, _ = simulated(blocks, Options(compare=False))
+    right, _ = simulated(blocks, Options(compare=False, errata="none"))
+    return (
+        list(different(blocks, predicted_slots(blocks), theirs.slots, SLOT_BYTES)),
+        list(different(blocks, ours.state, theirs.state)),
+        list(different(blocks, ours.slots, theirs.slots, SLOT_BYTES)),
+        list(different(blocks, right.state, bare.state)),
+    )
 
 
 def _keep(rows: list[Row], row: Row) -> None:
@@ -136,7 +149,7 @@ def _keep(rows: list[Row], row: Row) -> None:
     typer.echo(f"{row.what}: {row.count:,}, {len(row.differences)} differences", err=True)
 
 
-def report(campaign: Campaign, seed: int, programs: int, minutes: float) -> str:
+def report(campaign: Campaign, seed: int, minutes: float) -> str:
     """Write the page."""
     every = (*campaign.verdicts, *campaign.files, *campaign.executed)
     asked = sum(row.count for row in campaign.verdicts)
@@ -152,7 +165,8 @@ def report(campaign: Campaign, seed: int, programs: int, minutes: float) -> str:
         f"- Linux {platform.release()} on {_processor()}; seed {seed}; {minutes:.0f} minutes",
         f"- {asked:,} verdicts on encodings, {sum(row.count for row in campaign.files):,} on"
         " instructions in place",
-        f"- {programs * _BLOCKS * len(_BITS):,} instructions executed",
+        f"- {sum(row.distinct for row in campaign.executed) // len(_COMPARED):,} distinct"
+        " instructions executed",
         f"- {campaign.differences:,} differences",
         "",
         *_table("Verdicts by rule", "encodings", campaign.verdicts),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from live.draw_vector import ROWS as VEX
+from live.draw_vector import draw_fields
 from live.kernel import DATA, Bits
 
 LEAP: Final = 3
@@ -37,14 +39,16 @@ class Drawn:
 class Draw:
     """Choose instructions for tasks of *bits*, the same for the same seed."""
 
-    def __init__(self, bits: Bits, seed: int) -> None:
+    def __init__(self, bits: Bits, seed: int, *, vectors: bool = False) -> None:
+        """Choose among vector instructions only, or among all others."""
         self.bits = bits
         self.random = Random(f"{bits} {seed}")
         self.wide = bits == 64
+        self._kinds = (Draw.vex,) if vectors else _KINDS
 
     def instruction(self, at: int) -> Drawn:
         """Choose one; what comes before it will lie at *at*."""
-        kind = self.random.choice(_KINDS)
+        kind = self.random.choice(self._kinds)
         return kind(self, at)
 
     # --- branches, the stack ------------------------------------------------
@@ -260,6 +264,21 @@ class Draw:
             operand = bytes([0xC0 | reg << 3 | rm])
         code = prefix + _byte(rex) + b"\x0f" + opcode + operand + random.randbytes(immediate)
         return Drawn(code)
+
+    def vex(self, at: int) -> Drawn:
+        """Choose an instruction with a VEX prefix."""
+        random = self.random
+        row = random.choice(VEX)
+        reg, _, prefix = draw_fields(random, row, self.bits)
+        if random.random() < 0.7:
+            _, operand = self._memory(
+                at + len(prefix) + 1, 0, reg, row.immediate, aligned=not row.general
+            )
+        else:
+            rm = random.choice([n for n in range(8) if n != SP or not row.general])
+            operand = bytes([0xC0 | reg << 3 | rm])
+        code = prefix + bytes([row.opcode]) + operand + bytes([LEAP] * row.immediate)
+        return Drawn(code, undefined=AF | PF | SF if row.general else AF)
 
     def _memory(
         self, at: int, rex: int, reg: int, immediate: int, *, aligned: bool = False
