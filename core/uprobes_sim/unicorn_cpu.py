@@ -40,6 +40,9 @@ _LONGEST: Final = 16
 _BLOCK_CALLBACK: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
 )
+_INTERRUPT_CALLBACK: Final = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
+)
 
 
 class _Pause(Enum):
@@ -83,7 +86,8 @@ class UnicornCpu:
         """One instruction is executed, whatever `Guest.inspect` says of its block."""
         self._interrupt: int | None = None
         self._error: Exception | None = None
-        self._uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
+        self._interrupt_callback = _INTERRUPT_CALLBACK(self._on_interrupt)
+        _hook(self._uc, uc_const.UC_HOOK_INTR, self._interrupt_callback)
         self._block_callback = _BLOCK_CALLBACK(self._on_block)
         _hook(self._uc, uc_const.UC_HOOK_BLOCK, self._block_callback)
         guest.attach(self._uc, self._leave)
@@ -309,7 +313,7 @@ class UnicornCpu:
         except PageFault as fault:
             return self._mm.read(address, max(size, fault.vaddr - address))
 
-    def _on_interrupt(self, uc: Uc, number: int, data: object) -> None:
+    def _on_interrupt(self, handle: int, number: int, data: int) -> None:
         self._leave(number)
 
     def _leave(self, number: int) -> None:

@@ -58,6 +58,7 @@ _REGISTERS: Final = {
 }
 _VECTORS: Final = {64: 16, 32: 8}
 
+_BREAKPOINT: Final = Exit(Stop.BREAKPOINT, SigInfo(Signal.SIGTRAP, SiCode.SI_KERNEL), 3)
 _FAULTS: Final = {
     0: SigInfo(Signal.SIGFPE, SiCode.FPE_INTDIV),
     16: SigInfo(Signal.SIGFPE, 0),
@@ -157,7 +158,7 @@ class X86Guest:
             info = SigInfo(Signal.SIGTRAP, SiCode.TRAP_TRACE, regs.ip)
             return Exit(Stop.SINGLE_STEP, info, 1)
         if number == 3:
-            return Exit(Stop.BREAKPOINT, SigInfo(Signal.SIGTRAP, SiCode.SI_KERNEL), 3)
+            return _BREAKPOINT
         if number == _SYSCALL or (number == 0x80 and self._bits == 32):
             return self._syscall(regs)
         fault = _FAULTS.get(number, SigInfo(Signal.SIGSEGV))
