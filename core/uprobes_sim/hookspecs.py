@@ -393,11 +393,11 @@ class WeakHooks(Protocol):
         ...
 
     @_hookspec
-    def arch_sweeper(self, abi: Abi) -> Sweeper:
+    def arch_sweeper(self, abi: Abi, configs: tuple[Config, ...]) -> Sweeper:
         """Make what cuts code into instructions, for a scan of whole files.
 
-        It also tells which instructions are alike, so that few need be asked about. Default: each
-        is asked about; `arch_insn_flow` tells its size.
+        It also tells which instructions are alike to all of *configs*, so that few need be asked
+        about. Default: each is asked about; `arch_insn_flow` tells its size.
         """
         ...
 

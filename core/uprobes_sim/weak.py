@@ -167,7 +167,7 @@ class Weak:
         return ()
 
     @hookimpl(trylast=True)
-    def arch_sweeper(self, abi: Abi) -> "Sweeper":
+    def arch_sweeper(self, abi: Abi, configs: tuple[Config, ...]) -> "Sweeper":
         from uprobes_sim.scan.sweep import ScalarSweeper  # numpy costs 60 ms, and few commands scan
 
         ask = self.hook.arch_insn_flow

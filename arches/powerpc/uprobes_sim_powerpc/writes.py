@@ -17,6 +17,13 @@ def written_gprs(row: Insn, insn: int) -> frozenset[int]:
     return frozenset(FIELDS[field](insn) + offset for field, offset in _targets(row))
 
 
+def target_fields(row: Insn) -> frozenset[str]:
+    """Name the fields on which it depends what `written_gprs` answers."""
+    if row.kernel == "LOAD_MULTI":
+        return frozenset({"RT", "NB"} & {*row.fields})
+    return frozenset(field for field, _ in _targets(row))
+
+
 def _count(row: Insn, insn: int, first: int) -> int:
     """Count the registers of a multiple or string load; of lswx only XER knows, so all."""
     if row.name == "lmw":

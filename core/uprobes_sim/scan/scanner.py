@@ -86,7 +86,7 @@ class Judge:
         self.columns: npt.NDArray[np.uint8] = columns(())
         """Of each form, what it counts as."""
         self._all = [Uprobes(linked, config, Scheduler()) for config in self.configs]
-        self._sweeper = self.hook.arch_sweeper(abi=self.info.abi)
+        self._sweeper = self.hook.arch_sweeper(abi=self.info.abi, configs=self.configs)
 
     def parts(self, code: Code) -> Iterator[Part]:
         """Cut the code of a file; the forms that are met are judged."""

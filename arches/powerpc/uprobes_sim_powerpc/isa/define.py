@@ -224,6 +224,11 @@ class Insn:
         """Tell whether what follows it in memory is not simply next: isync may change code."""
         return self.branches or self.kernel == "SYSCALL" or self.name == "isync"
 
+    @property
+    def checked(self) -> tuple[str, ...]:
+        """Name the fields that decide whether a form is valid."""
+        return () if self.valid is None else tuple(inspect.signature(self.valid).parameters)
+
     def is_valid(self, word: int) -> bool:
         """Tell a valid form from one that the ISA excludes by its fields."""
         if self.valid is None:
