@@ -43,9 +43,7 @@ def assert_equal(judge: Judge, part: Part, step: int = 1) -> None:
     for index in range(0, len(forms), step):
         insn, _, answers = judge.ask(part, index)
         learnt = judge.forms[forms[index]]
-        assert list(map(key, answers)) == list(map(key, learnt.answers)), (
-            f"{insn.hex(' ')} is no {learnt.insn.hex(' ')}"
-        )
+        assert list(map(key, answers)) == list(map(key, learnt)), insn.hex(" ")
 
 
 def parts(judge: Judge, data: bytes) -> Iterator[Part]:

@@ -1,39 +1,26 @@
-"""PowerPC code at memory speed: all words of a piece at once, told apart by the bits that matter.
+"""PowerPC code at memory speed: all words of a piece at once, told apart by bits that matter.
 
-Which bits matter is read off the definitions: those that say which instruction it is, and the
-fields that the kernel's rules and ours look at.
+Cells of words are told apart by their primary opcodes and by their last eleven bits.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import cache
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from uprobes_sim.arch import Abi
+from uprobes_sim.scan import cache
 from uprobes_sim.scan.sweep import Piece, Places, Sweep, cut
 from uprobes_sim.version import Config
-from uprobes_sim_powerpc import isa
-from uprobes_sim_powerpc.defects import LOST_NONVOLATILE
 from uprobes_sim_powerpc.insn import is_prefix
-from uprobes_sim_powerpc.isa.define import Insn
-from uprobes_sim_powerpc.isa.fields import FIELDS
-from uprobes_sim_powerpc.writes import target_fields
 
 Words = npt.NDArray[np.uint32]
 
-_CELL: Final = 0xFC0007FF
-"""Bits of a word by which cells are told apart: the primary opcode, and where most of the extended
-opcodes are."""
-_CELLS: Final = 1 << 17
-_EXTENDED: Final = 0x7FE
-_BY_EXTENDED: Final = (19, 31)
-"""Primary opcodes whose extended ones the kernel looks at, whether they are defined or not."""
-_OPCODE: Final = 0xFC000000
 _PREFIX_OPCODE: Final = 1
-_LOOKED_AT: Final = ("OE", "SPR", "R")
-"""Fields that decide about emulation, where an instruction has them."""
+_LOST_NONVOLATILE: Final = "powerpc.lost_nonvolatile"
+"""An erratum to which it matters which registers are written."""
 _UNKNOWN: Final = 0xFFFFFFFF
 _LINE: Final = 64
 _ROOM: Final = 8
@@ -42,73 +29,10 @@ _ROOM: Final = 8
 _MISALIGNED, _CROSSES, _SUFFIX = 1, 2, 4
 
 
-class Relevance(NamedTuple):
-    """Bits of instructions that matter."""
+def _prepare(bits: Literal[32, 64], *, targets: bool) -> dict[str, npt.NDArray[Any]]:
+    from uprobes_sim_powerpc.relevance import prepare  # with all definitions: a fifth of a second
 
-    words: Words
-    """By cell."""
-    prefixed: npt.NDArray[np.uint64]
-    """By primary opcode of the suffix."""
-
-
-@cache
-def _field_bits(name: str) -> int:
-    """Find the bits of an instruction that make up a field."""
-    field = FIELDS[name]
-    empty = field(0)
-    return sum(1 << bit for bit in range(64) if field(1 << bit) != empty)
-
-
-def _bits(row: Insn, *, targets: bool) -> int:
-    """Find the bits that matter of what *row* defines; *targets*: the registers it writes, too."""
-    names = {*row.checked, *(name for name in _LOOKED_AT if name in row.fields)}
-    if targets:
-        names |= target_fields(row)
-    bits = row.form.mask
-    for name in names:
-        bits |= _field_bits(name)
-    return bits
-
-
-@cache
-def relevance(bits: Literal[32, 64], *, targets: bool) -> Relevance:
-    """Gather the bits that matter, for processors of *bits* bits."""
-    words = np.full((64, _CELLS // 64), _OPCODE, np.uint32)
-    words[list(_BY_EXTENDED)] |= _EXTENDED
-    low = np.arange(_CELLS // 64)
-    prefixed = np.zeros(64, np.uint64)
-    for row in isa.load():
-        if row.bits > bits:
-            continue
-        matter = _bits(row, targets=targets)
-        for opcode in _opcodes(row):
-            if row.prefixed:
-                prefixed[opcode] |= np.uint64(matter)
-            else:
-                mask = row.form.mask & 0x7FF
-                cells = low & mask == row.form.value & mask
-                words[opcode, cells] |= np.uint32(matter)
-    return Relevance(words.reshape(-1), prefixed | np.uint64(_OPCODE << 32 | _OPCODE))
-
-
-def _opcodes(row: Insn) -> Iterable[int]:
-    """List the primary opcodes, of a prefixed instruction those of its suffix."""
-    mask, value = row.form.mask & _OPCODE, row.form.value & _OPCODE
-    return (opcode for opcode in range(64) if opcode << 26 & mask == value)
-
-
-def _groups(words: Words) -> tuple[npt.NDArray[np.uint16], int]:
-    """Join cells that tell the form by themselves, and the same one; answer how many groups.
-
-    The others have the group behind the last.
-    """
-    cell = np.arange(_CELLS, dtype=np.uint64)
-    value = (cell >> 11 << 26 | cell & 0x7FF) & words
-    simple = words & ~np.uint32(_CELL) == 0
-    keys, group = np.unique(_key(value, words)[simple], return_inverse=True)
-    found = np.full(_CELLS, len(keys), np.uint16)
-    found[simple] = group
-    return found, len(keys)
+    return prepare(bits, targets=targets)
 
 
 def _key(value: npt.NDArray[Any], relevant: Words) -> npt.NDArray[np.uint64]:
@@ -124,12 +48,13 @@ class PowerpcSweeper:
         self._wide = abi.bits == 64
         self._order: Literal["little", "big"] = abi.byteorder
         self._type = np.dtype("<u4" if abi.byteorder == "little" else ">u4")
-        targets = any(LOST_NONVOLATILE in config.in_force for config in configs)
-        self._relevance = relevance(abi.bits, targets=targets)
+        targets = any(_LOST_NONVOLATILE in config.in_force for config in configs)
+        kept = cache.place(Path(__file__).parent, "relevance", abi.bits, targets, suffix=".npz")
+        found = cache.arrays(kept, lambda: _prepare(abi.bits, targets=targets))
+        self._words, self._prefixed, self._group = found["words"], found["prefixed"], found["group"]
         self._numbers: dict[str, int] = {}
         """Of each form by its name."""
-        self._group, groups = _groups(self._relevance.words)
-        self._number_of = np.full(groups + 1, _UNKNOWN, np.uint32)
+        self._number_of = np.full(int(self._group.max()) + 1, _UNKNOWN, np.uint32)
         """Number of the form that all of a group have; of the last group it is never known."""
 
     def sweep(self, piece: Piece) -> Sweep:
@@ -181,7 +106,7 @@ class PowerpcSweeper:
         todo = np.flatnonzero(open_)
         if not len(todo):
             return form
-        relevant = self._relevance.words[cell[todo]]
+        relevant = self._words[cell[todo]]
         keys, first, which = np.unique(
             _key(words[todo] & relevant, relevant), return_index=True, return_inverse=True
         )
@@ -200,11 +125,11 @@ class PowerpcSweeper:
     def _name(self, piece: Piece, at: int, size: int) -> str:
         """Name the form of one instruction by its bits and by its place."""
         word = int.from_bytes(piece.code[at : at + 4].ljust(4, b"\0"), self._order)
-        relevant = int(self._relevance.words[word >> 15 & 0x1F800 | word & 0x7FF])
+        relevant = int(self._words[word >> 15 & 0x1F800 | word & 0x7FF])
         if size == 8:
             second = piece.code[at + 4 : at + 8].ljust(4, b"\0")
             word = word << 32 | int.from_bytes(second, self._order)
-            relevant = int(self._relevance.prefixed[word >> 26 & 63])
+            relevant = int(self._prefixed[word >> 26 & 63])
         vaddr, near = piece.vaddr + at, piece.before[-4:] if at < 4 else b""
         before = (near + piece.code[max(at - 4, 0) : at])[-4:]
         place = _MISALIGNED * bool(vaddr % 4) | _SUFFIX * self._is_prefix(before)

@@ -35,6 +35,21 @@ _IB, _IW, _IZ, _IV, _ID, _AP, _MOFFS, _IW_IB = range(1, 9)
 NO_GROUP: Final = 0xFF
 """In place of the kind of a group's immediate: there is no such group."""
 
+NOP_ROOM: Final = 9
+"""Length and bytes of a no-op in the tables."""
+
+# Where each table begins in the array that holds them all.
+KINDS: Final = 0
+LEGACY: Final = KINDS + 256
+PROCESSOR: Final = LEGACY + 3 * 4 * 256
+ONE_BYTE: Final = PROCESSOR + 3 * 4 * 256
+VECTORS: Final = ONE_BYTE + 2 * 256
+GROUPS: Final = VECTORS + 3 * 32 * 4 * 256
+VECTOR_GROUPS: Final = GROUPS + 4 * 4 * 256 * 2
+FORCE64: Final = VECTOR_GROUPS + 3 * 32 * 256 * 2
+INVALID: Final = FORCE64 + 256
+NOPS: Final = INVALID + 256
+
 # Where the parts of a form lie in it; the kinds of prefixes have the 11 bits from 0 on.
 _COLUMN, _REX_KIND, _REX, _VECTOR, _MAP, _VECTOR_PP = 11, 13, 15, 23, 25, 30
 _ESCAPE, _OPCODE, _MOD3, _RIP, _REG, _LENGTH, _UNDECODABLE, _NOP = 32, 34, 42, 43, 44, 47, 49, 50
@@ -44,8 +59,11 @@ _OWN: Final = 1 << 61
 _PRIMES: Final = (2147483647, 2147483629)
 _SPREAD: Final = 0x1E3779B97F4A7C15
 """Odd, and without a pattern."""
+_HIGH: Final = 40
+"""Bits of the product that are dropped: those above depend on all of a form."""
 
 
+@compiled
 def has_own_form(form: int) -> bool:
     """Tell whether *form* is that of certain bytes, and says nothing else of them."""
     return form >= _OWN
@@ -106,13 +124,13 @@ def _immediate_size(kind: int, opnd: int, addr: int) -> int:
 
 
 @compiled
-def _is_nop(code: Bytes, at: int, size: int, nops: Bytes) -> bool:
-    """Tell whether it is one of the no-ops that the kernel itself uses: *nops*, 8 bytes each."""
-    for first in range(0, len(nops), 9):
-        if nops[first] == size:
+def _is_nop(code: Bytes, at: int, size: int, tables: Bytes) -> bool:
+    """Tell whether it is one of the no-ops that the kernel itself uses."""
+    for first in range(NOPS, len(tables), NOP_ROOM):
+        if tables[first] == size:
             same = True
             for n in range(size):
-                same = same and code[at + n] == nops[first + 1 + n]
+                same = same and code[at + n] == tables[first + 1 + n]
             if same:
                 return True
     return False
@@ -129,19 +147,16 @@ def _hypervisor(code: Bytes, at: int) -> bool:
 
 
 @compiled
-def measure(code: Bytes, at: int, bits: int, tables: Any) -> tuple[int, int]:  # noqa: ANN401  as Bytes
+def measure(code: Bytes, at: int, bits: int, tables: Bytes) -> tuple[int, int]:
     """Give length, as the processor has it, and form of the instruction at *at*.
 
     16 bytes are there. What cannot be decoded has length 1.
     """
-    kinds, legacy, processor, one_byte, vector, groups, vector_groups, force64, invalid, nops = (
-        tables
-    )
     limit, pos, byte = at + MAX_INSN_SIZE, at, code[at]
 
     mask, count, last, mandatory, opnd, addr = 0, 0, 0, 0, 4, bits // 8
-    while kinds[byte]:
-        bit = 1 << kinds[byte] - 1
+    while tables[KINDS + byte]:
+        bit = 1 << tables[KINDS + byte] - 1
         if not mask & bit:
             if count == 4:
                 break  # a fifth kind: the kernel takes it for the opcode
@@ -193,13 +208,13 @@ def measure(code: Bytes, at: int, bits: int, tables: Any) -> tuple[int, int]:  #
             opnd = 8  # of EVEX this is not W but z: the kernel looks there
         pos += size
         opcode = code[pos]
-        attr = known = vector[((vex - 1) * 32 + number) * 1024 + pp * 256 + opcode]
+        attr = known = tables[VECTORS + ((vex - 1) * 32 + number) * 1024 + pp * 256 + opcode]
         if not attr:
             attr = _MODRM | (_IB if number == 3 else 0)
         if vex == 2 and number == 4 and pp == 1 and not third & 0x80:
             opnd = 2
-        group = 2 * (((vex - 1) * 32 + number) * 256 + opcode)
-        kind, members = vector_groups[group], vector_groups[group + 1]
+        group = VECTOR_GROUPS + 2 * (((vex - 1) * 32 + number) * 256 + opcode)
+        kind, members = tables[group], tables[group + 1]
         form |= vex << _VECTOR | number << _MAP | pp << _VECTOR_PP
     else:
         opcode = byte
@@ -217,13 +232,15 @@ def measure(code: Bytes, at: int, bits: int, tables: Any) -> tuple[int, int]:  #
                     return 1, 1 << _UNDECODABLE
                 opcode = code[pos]
         if escape:
-            attr = processor[((escape - 1) * 4 + wanted) * 256 + opcode]
-            known = legacy[((escape - 1) * 4 + column) * 256 + opcode]
+            attr = tables[PROCESSOR + ((escape - 1) * 4 + wanted) * 256 + opcode]
+            known = tables[LEGACY + ((escape - 1) * 4 + column) * 256 + opcode]
         else:
-            attr = known = one_byte[256 * (rex == 2) + opcode]
-        group = 2 * ((escape * 4 + (wanted if escape else 0)) * 256 + opcode)
-        kind, members = groups[group], groups[group + 1]
-        if bits == 64 and ((not escape and force64[opcode]) or (escape == 1 and opcode >> 4 == 8)):
+            attr = known = tables[ONE_BYTE + 256 * (rex == 2) + opcode]
+        group = GROUPS + 2 * ((escape * 4 + (wanted if escape else 0)) * 256 + opcode)
+        kind, members = tables[group], tables[group + 1]
+        if bits == 64 and (
+            (not escape and tables[FORCE64 + opcode]) or (escape == 1 and opcode >> 4 == 8)
+        ):
             opnd = 8
     pos += 1
     form |= escape << _ESCAPE | opcode << _OPCODE
@@ -238,7 +255,7 @@ def measure(code: Bytes, at: int, bits: int, tables: Any) -> tuple[int, int]:  #
         immediate = kind if members >> (modrm >> 3 & 7) & 1 else 0
     end += _immediate_size(immediate, opnd, addr)
     size = end - at
-    step = 1 if invalid[opcode] and not vex and (rex == 2 or not escape) else size
+    step = 1 if tables[INVALID + opcode] and not vex and (rex == 2 or not escape) else size
     if (known & _VECTOR_ONLY == 0 and (known != attr and (known or not vex))) or _hypervisor(
         code, at
     ):
@@ -246,22 +263,64 @@ def measure(code: Bytes, at: int, bits: int, tables: Any) -> tuple[int, int]:  #
     if end > limit:
         return 1, form | 1 << _UNDECODABLE
     form |= (size if size < 3 else 3 * (size == 5)) << _LENGTH
-    if _is_nop(code, at, size, nops):
+    if (opcode == 0x90 or opcode == 0x1F) and _is_nop(code, at, size, tables):
         form |= 1 << _NOP
     return step, form
 
 
 @compiled
-def enter(slot_form: Any, slot_number: Any, form: int, number: int) -> int:  # noqa: ANN401  arrays
-    """Look *form* up in the hash table; answer its number, which becomes *number* if it is new."""
+def enter(forms: Any, numbers: Any, slot_form: Any, slot_number: Any) -> None:  # noqa: ANN401  arrays
+    """Copy a hash table of *forms* (-1: an empty slot) and *numbers* to a larger one."""
     mask = len(slot_form) - 1
-    slot = (form * _SPREAD >> 20) & mask
-    while slot_form[slot] != form and slot_form[slot] >= 0:
-        slot = slot + 1 & mask
-    if slot_form[slot] < 0:
-        slot_form[slot] = form
-        slot_number[slot] = number
-    return int(slot_number[slot])
+    for n in range(len(forms)):
+        if forms[n] >= 0:
+            slot = (forms[n] * _SPREAD >> _HIGH) & mask
+            while slot_form[slot] >= 0:
+                slot = slot + 1 & mask
+            slot_form[slot], slot_number[slot] = forms[n], numbers[n]
+
+
+_SIB: Final = 60
+"""Bit of a short cut whose length depends on the SIB byte behind ModRM."""
+_WIDE: Final = 59
+"""Bit of a short cut whose length depends on REX.W."""
+_SIZE: Final = 53
+"""Where a short cut has its length."""
+_FORM: Final = (1 << 51) - 1
+
+
+@compiled
+def find_short_cuts(bits: int, tables: Bytes, cuts: Any) -> None:  # noqa: ANN401  an array
+    """Measure what begins with each opcode and ModRM, one-byte opcodes first, then 0f ones.
+
+    0: more than these bytes decides. Else length, and form without its length.
+    """
+    code = tables[:32].copy()
+    for n in range(2 * 65536):
+        at = n >> 16
+        code[:] = 0
+        code[0], code[at], code[at + 1] = 0x0F, n >> 8 & 0xFF, n & 0xFF
+        first, opcode = code[0], code[at]
+        vector = first == 0x62 or first == 0x8F or first == 0xC4 or first == 0xC5
+        rex = bits == 64 and (first & 0xF0 == 0x40 or first == 0xD5)
+        legacy = tables[KINDS + first] or rex or vector or (first == 0x0F and not at)
+        invalid = not at and tables[INVALID + opcode]
+        escape = at and (opcode == 0x38 or opcode == 0x3A or opcode == 0x0B)
+        nop = opcode == 0x90 or opcode == 0x1F
+        cuts[n] = 0
+        if legacy or invalid or escape or nop:
+            continue
+        size, form = measure(code, 0, bits, tables)
+        code[at + 2] = 5  # as a SIB byte: a displacement instead of a base
+        longer, same = measure(code, 0, bits, tables)
+        length = 3 << _LENGTH
+        if (
+            not has_own_form(form)
+            and form >> _UNDECODABLE & 1 == 0
+            and form & ~length == same & ~length
+        ):
+            wide = not at and opcode & 0xF8 == 0xB8
+            cuts[n] = (form & ~length) | size << _SIZE | (longer != size) << _SIB | wide << _WIDE
 
 
 AT, FOUND, FORMS, START, ROOM = range(5)
@@ -275,7 +334,8 @@ def sweep(
     stop: int,
     starts: Bytes,
     bits: int,
-    tables: Any,  # noqa: ANN401  as Bytes
+    tables: Bytes,
+    cuts: Any,  # noqa: ANN401  an array
     found: Any,  # noqa: ANN401  arrays
     known: Any,  # noqa: ANN401  arrays
     state: Any,  # noqa: ANN401  an array
@@ -289,21 +349,38 @@ def sweep(
     slot_form, slot_number, new_form, new_index = known
     at, count, forms, index = state[AT], state[FOUND], state[FORMS], state[START]
     first = forms
-    while at < stop and forms < state[ROOM]:
-        while starts[index] <= at:
+    mask, room, start = len(slot_form) - 1, state[ROOM], starts[index]
+    wide = bits == 64
+    while at < stop and forms < room:
+        while start <= at:
             index += 1
-        size, form = measure(code, at, bits, tables)
-        if at + size > starts[index]:
-            at = starts[index]
+            start = starts[index]
+        # Calls would cost more than the work, so what most instructions need stands here.
+        has_rex = int(wide and code[at] & 0xF0 == 0x40)
+        pos = at + has_rex
+        escape = int(code[pos] == 0x0F)
+        pos += escape
+        cut = cuts[escape << 16 | code[pos] << 8 | code[pos + 1]]
+        if cut:
+            more = (cut >> _SIB & (code[pos + 2] & 7 == 5)) | (
+                cut >> _WIDE & has_rex & code[at] >> 3
+            )
+            size = (cut >> _SIZE & 0x1F) + has_rex + 4 * more
+            form = cut & _FORM | has_rex * (1 << _REX_KIND | code[at] << _REX)
+            form |= (size if size < 3 else 3 * (size == 5)) << _LENGTH
+        else:
+            size, form = measure(code, at, bits, tables)
+        if at + size > start:
+            at = start
             continue
-        number = enter(slot_form, slot_number, form, forms)
-        if number == forms:
-            new_form[forms - first] = form
-            new_index[forms - first] = count
+        slot = (form * _SPREAD >> _HIGH) & mask
+        while slot_form[slot] != form and slot_form[slot] >= 0:
+            slot = slot + 1 & mask
+        if slot_form[slot] < 0:
+            slot_form[slot], slot_number[slot] = form, forms
+            new_form[forms - first], new_index[forms - first] = form, count
             forms += 1
-        places[count] = at
-        sizes[count] = size
-        numbers[count] = number
+        places[count], sizes[count], numbers[count] = at, size, slot_number[slot]
         count += 1
         at += size
     state[AT], state[FOUND], state[FORMS], state[START] = at, count, forms, index

@@ -1,12 +1,13 @@
 """x86 code at memory speed: the tables of `tables.py` as arrays, and a cutter that is compiled."""
 
-from functools import cache
-from itertools import product
+from itertools import accumulate, product
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from uprobes_sim.scan import cache
 from uprobes_sim.scan.sweep import Piece, Sweep
 from uprobes_sim_x86 import cutter
 from uprobes_sim_x86.analyze import X86_NOPS
@@ -26,6 +27,18 @@ _ROOM: Final = MAX_INSN_SIZE + 1
 _ESCAPES: Final = ("0f", "0f38", "0f3a")
 _VECTORS: Final = ("vex", "evex", "xop")
 _MAPS: Final = 32
+_PLACES: Final = (
+    cutter.KINDS,
+    cutter.LEGACY,
+    cutter.PROCESSOR,
+    cutter.ONE_BYTE,
+    cutter.VECTORS,
+    cutter.GROUPS,
+    cutter.VECTOR_GROUPS,
+    cutter.FORCE64,
+    cutter.INVALID,
+    cutter.NOPS,
+)
 _FIRST_SLOTS: Final = 1 << 14
 _NOWHERE: Final = 1 << 62
 
@@ -43,12 +56,11 @@ def _group(space: str, number: int, opcode: int) -> bytes:
     return bytes([kind, sum(1 << member for member in members)])
 
 
-@cache
-def tables(bits: Literal[32, 64]) -> tuple[bytes, ...]:
-    """Lay the tables out flat, as `cutter.measure` takes them."""
+def tables(bits: Literal[32, 64]) -> bytes:
+    """Lay the tables out behind each other, as `cutter` has their places."""
     legacy = list(product(_ESCAPES, range(4)))
     vector = list(product(_VECTORS, range(_MAPS)))
-    return (
+    parts = (
         _kinds(),
         b"".join(LEGACY[key] for key in legacy),
         b"".join(PROCESSOR[key] for key in legacy),
@@ -64,6 +76,16 @@ def tables(bits: Literal[32, 64]) -> tuple[bytes, ...]:
         bytes(bits == 64 and opcode in INVALID64 for opcode in range(256)),
         b"".join(bytes([len(nop)]) + nop.ljust(8, b"\0") for nop in sorted(X86_NOPS)),
     )
+    places = list(accumulate(map(len, parts), initial=0))[:-1]
+    assert tuple(places) == _PLACES
+    return b"".join(parts)
+
+
+def _prepare(bits: Literal[32, 64]) -> dict[str, npt.NDArray[Any]]:
+    """Work out all that the cutter looks up."""
+    flat, cuts = signed(tables(bits)), np.zeros(2 * 65536, np.int64)
+    cutter.find_short_cuts(bits, flat, cuts)
+    return {"tables": flat, "cuts": cuts}
 
 
 class X86Sweeper:
@@ -72,7 +94,10 @@ class X86Sweeper:
     def __init__(self, bits: Literal[32, 64]) -> None:
         """Cut for tasks of *bits*."""
         self._bits = bits
-        self._tables: tuple[Any, ...] = tuple(signed(table) for table in tables(bits))
+        kept = cache.place(Path(__file__).parent, "cutter", bits, suffix=".npz")
+        found = cache.arrays(kept, lambda: _prepare(bits))
+        self._tables, self._cuts = found["tables"], found["cuts"]
+        self._found = _arrays(0)
         self._count = 0
         self._slots(_FIRST_SLOTS)
 
@@ -82,20 +107,16 @@ class X86Sweeper:
 
     def _grow(self) -> None:
         """Double the hash table."""
-        old = [(int(f), int(n)) for f, n in zip(self._slot_form, self._slot_number, strict=True)]
-        self._slots(2 * len(old))
-        for form, number in old:
-            if form >= 0:
-                cutter.enter(self._slot_form, self._slot_number, form, number)
+        form, number = self._slot_form, self._slot_number
+        self._slots(2 * len(form))
+        cutter.enter(form, number, self._slot_form, self._slot_number)
 
     def sweep(self, piece: Piece) -> Sweep:
         """Cut a piece."""
         code = signed(piece.code + bytes(_ROOM))
-        found = (
-            np.empty(piece.stop, np.int64),
-            np.empty(piece.stop, np.uint8),
-            np.empty(piece.stop, np.uint32),
-        )
+        if len(self._found[0]) < piece.stop:
+            self._found = _arrays(piece.stop)
+        found = self._found
         starts = np.append(piece.starts, _NOWHERE)
         state = np.zeros(5, np.int64)
         new = list[tuple[str, int]]()
@@ -107,7 +128,9 @@ class X86Sweeper:
             first = self._count
             state[cutter.FORMS], state[cutter.ROOM] = first, room
             known = (self._slot_form, self._slot_number, *fresh)
-            cutter.sweep(code, piece.stop, starts, self._bits, self._tables, found, known, state)
+            cutter.sweep(
+                code, piece.stop, starts, self._bits, self._tables, self._cuts, found, known, state
+            )
             self._count = int(state[cutter.FORMS])
             new += [
                 (_name(form), index)
@@ -118,6 +141,12 @@ class X86Sweeper:
         count = int(state[cutter.FOUND])
         at, size, form = found
         return Sweep(at[:count], size[:count], form[:count], tuple(new), int(state[cutter.AT]))
+
+
+def _arrays(
+    room: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+    return np.empty(room, np.int64), np.empty(room, np.uint8), np.empty(room, np.uint32)
 
 
 def signed(data: bytes) -> npt.NDArray[np.int16]:

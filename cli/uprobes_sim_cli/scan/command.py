@@ -67,6 +67,7 @@ def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
         else:
             status = status or int(any(_met(report, each) for each in wishes.fail_on))
     writer.close()
+    judges.save()
     return status
 
 

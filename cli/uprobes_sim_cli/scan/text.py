@@ -77,7 +77,9 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     yield f"  {what:<9} {finding.count:,} {errno}{finding.rule}: {reason}"
     names = [f"{name} {count:,}" for name, count in finding.mnemonics.items()]
     more = ", …" if len(names) > _MNEMONICS else ""
-    yield f"            {', '.join(names[:_MNEMONICS])}{more}{_where(finding)}"
+    where = f"{', '.join(names[:_MNEMONICS])}{more}{_where(finding)}"
+    if where:
+        yield f"            {where}"
 
 
 def _where(finding: Finding) -> str:

@@ -97,9 +97,13 @@ class Code:
     """Where an instruction begins, as symbols and `.eh_frame` tell."""
     functions: Functions
 
+    def range_of(self, vaddr: int) -> Range:
+        """Find the stretch of code that an address is in."""
+        return next(each for each in self.ranges if each.vaddr <= vaddr < each.end)
+
     def offset_of(self, vaddr: int) -> Offset:
         """Find the place in the file of an address in the code."""
-        (found,) = [each for each in self.ranges if each.vaddr <= vaddr < each.end][:1]
+        found = self.range_of(vaddr)
         return Offset(vaddr - found.vaddr + found.offset)
 
 

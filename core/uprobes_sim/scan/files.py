@@ -7,8 +7,9 @@ from uprobes_sim.choice import Options, link_machine
 from uprobes_sim.scan.code import Code, read_code
 from uprobes_sim.scan.listing import Listed, Wanted, everything, listing
 from uprobes_sim.scan.paths import Entry, opened
-from uprobes_sim.scan.report import FileReport, report
+from uprobes_sim.scan.report import FileReport
 from uprobes_sim.scan.scanner import Judge
+from uprobes_sim.scan.tally import report
 
 
 class Judges:
@@ -52,3 +53,8 @@ class Judges:
             judge = self.of(code)
             for each in listing(judge, code, wanted):
                 yield judge, each
+
+    def save(self) -> None:
+        """Keep for the next run what was learnt."""
+        for judge in self._known.values():
+            judge.save()

@@ -44,8 +44,7 @@ def listing(judge: Judge, code: Code, wanted: Wanted = everything) -> Iterator[L
         holders = code.functions.holders(part.vaddr).tolist()
         rows = zip(part.sweep.form.tolist(), holders, strict=True)
         for index, (number, holder) in enumerate(rows):
-            form = judge.forms[number]
-            if wanted(form.answers[0]):
+            if wanted(judge.forms[number][0]):
                 yield _listed(judge, code, part, index, number, holder, known)
 
 

@@ -18,28 +18,17 @@ from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.scan.code import Code, Range
 from uprobes_sim.scan.columns import columns, is_told
+from uprobes_sim.scan.memory import Answers, Memory
 from uprobes_sim.scan.sweep import Piece, Sweep
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.units import PAGE_MASK, PAGE_SIZE, Vaddr
 from uprobes_sim.uprobes import Uprobes
-from uprobes_sim.verdict import Verdict
 from uprobes_sim.version import Config
 
-PIECE: Final = 1 << 20
+PIECE: Final = 1 << 18
 """Bytes of code that are in memory at once."""
 
 _CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Instructions between which no kernel tells a difference."""
-
-    insn: bytes
-    """One of them, `max_insn_bytes` long."""
-    vaddr: Vaddr
-    answers: tuple[Verdict, ...]
-    """To a probe on that one, by each of the kernels that were asked for."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,13 +68,14 @@ class Judge:
         self.hook = linked.hook
         self.info = linked.info
         self.configs: tuple[Config, ...] = tuple(configure(linked, each) for each in options)
-        self.forms: list[Form] = []
-        """By their numbers."""
+        self.forms: list[Answers] = []
+        """What is answered to each form, by their numbers."""
         self.told: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         """Of each form, whether people want to hear where it is."""
         self.columns: npt.NDArray[np.uint8] = columns(())
         """Of each form, what it counts as."""
         self._all = [Uprobes(linked, config, Scheduler()) for config in self.configs]
+        self._memory = Memory(linked, self.configs, options[0])
         self._sweeper = self.hook.arch_sweeper(abi=self.info.abi, configs=self.configs)
 
     def parts(self, code: Code) -> Iterator[Part]:
@@ -116,28 +106,40 @@ class Judge:
             at += part.sweep.end
 
     def _meet(self, part: Part) -> None:
-        for _, index in part.sweep.new:
-            insn, vaddr, answers = self.ask(part, index)
-            self.forms.append(Form(insn, vaddr, answers))
-        fresh = [form.answers[0] for form in self.forms[len(self.told) :]]
+        if not part.sweep.new:
+            return
+        for name, index in part.sweep.new:
+            answers = self._memory.recall(name)
+            if answers is None:
+                _, _, answers = self.ask(part, index)
+                self._memory.learn(name, answers)
+            self.forms.append(answers)
+        fresh = [answers[0] for answers in self.forms[len(self.told) :]]
         self.told = np.append(self.told, np.array([is_told(each) for each in fresh], np.bool_))
         self.columns = np.concatenate((self.columns, columns(fresh)))
 
-    def ask(self, part: Part, index: int) -> tuple[bytes, Vaddr, tuple[Verdict, ...]]:
+    def save(self) -> None:
+        """Keep for the next run what was learnt."""
+        self._memory.save()
+
+    def ask_at(self, code: Code, vaddr: Vaddr) -> tuple[bytes, Answers]:
+        """Judge the instruction at *vaddr* of a file; answer its bytes as well."""
+        room, offset = self.info.max_insn_bytes, code.offset_of(vaddr)
+        ahead = min(room, vaddr - code.range_of(vaddr).vaddr)
+        data = code.source.read(offset - ahead, ahead + room)
+        insn = data[ahead:].ljust(room, b"\0")
+        return insn, self.answers(insn, vaddr, data[:ahead])
+
+    def ask(self, part: Part, index: int) -> tuple[bytes, Vaddr, Answers]:
         """Judge one instruction; answer its bytes and its address as well."""
         room = self.info.max_insn_bytes
-        insn, vaddr = part.insn(index, room), Vaddr(int(part.vaddr[index]))
+        insn, vaddr = part.insn(index, room), Vaddr(part.piece.vaddr + int(part.sweep.at[index]))
         return insn, vaddr, self.answers(insn, vaddr, part.before(index, room))
 
-    def answers(self, insn: bytes, vaddr: Vaddr, before: bytes) -> tuple[Verdict, ...]:
+    def answers(self, insn: bytes, vaddr: Vaddr, before: bytes) -> Answers:
         """Judge *insn* at *vaddr*, behind the bytes *before*, as each kernel does."""
         mm = self._map(before, insn, vaddr)
         return tuple(judge(up, insn, mm, vaddr) for up in self._all)
-
-    def mnemonic(self, form: Form) -> str:
-        """Name the instruction, without its operands."""
-        abi = self.info.abi
-        return self.hook.arch_insn_text(insn=form.insn, vaddr=form.vaddr, abi=abi).split()[0]
 
     def _map(self, before: bytes, insn: bytes, vaddr: Vaddr) -> Mm:
         """Map *insn* at *vaddr*, for backends that look around."""

@@ -34,7 +34,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The instructions of a piece: one element of each array for one."""
+    """The instructions of a piece: one element of each array for one; good until the next sweep."""
 
     at: Places
     """Place in the piece."""

@@ -1,0 +1,87 @@
+"""What one run has worked out and the next need not: files in the user's cache folder.
+
+Nothing depends on it. A file belongs to the sources that made it, and no other reads it.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+import uprobes_sim
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_FOLDER: Final = "uprobes-sim"
+_DIGITS: Final = 24
+_BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError)
+"""What is raised by a file that is not there, or that somebody has cut."""
+
+
+def _folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(base) / _FOLDER
+
+
+@cache
+def sources(package: Path) -> str:
+    """Make a fingerprint of the sources of the core and of *package*."""
+    found = sha256()
+    for folder in (Path(uprobes_sim.__file__).parent, package):
+        for parent, _, files in sorted(os.walk(folder)):
+            for name in sorted(files):
+                if name.endswith(".py"):
+                    status = os.stat(os.path.join(parent, name))
+                    found.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def place(package: Path, *parts: object, suffix: str) -> Path:
+    """Say where that lies which is made of *parts* by the sources of *package*."""
+    key = sha256("\n".join([sources(package), *map(str, parts)]).encode()).hexdigest()
+    return _folder() / f"{key[:_DIGITS]}{suffix}"
+
+
+def arrays(path: Path, build: Callable[[], Arrays]) -> Arrays:
+    """Read arrays, or *build* them and keep them for the next time."""
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return dict(found)
+    except _BROKEN:
+        built = build()
+        _write(path, lambda file: np.savez(file, **built))  # type: ignore[arg-type]  # of numpy
+        return built
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401  whatever was written
+    """Read what `write_json` wrote; None where it is not there."""
+    try:
+        return json.loads(path.read_bytes())
+    except _BROKEN:
+        return None
+
+
+def write_json(path: Path, value: object) -> None:
+    """Keep *value* for the next time, if that can be."""
+    _write(path, lambda file: file.write(json.dumps(value).encode()))
+
+
+def _write(path: Path, fill: Callable[[Any], object]) -> None:
+    """Write a file that is there whole or not at all."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            try:
+                fill(file)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        os.replace(file.name, path)

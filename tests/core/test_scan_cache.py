@@ -1,0 +1,74 @@
+"""core/uprobes_sim/scan/cache.py and memory.py"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elf_programs import program
+from uprobes_sim.choice import Options
+from uprobes_sim.scan import cache
+from uprobes_sim.scan.files import Judges
+from uprobes_sim.scan.paths import Entry
+
+ADD3 = Entry(program("x86_64", "add3"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "uprobes-sim"
+
+
+def test_what_was_learnt_is_told_again(folder: Path) -> None:
+    first = Judges([Options()])
+    report = first.report(ADD3, detail=True)
+    first.save()
+
+    again = Judges([Options()]).report(ADD3, detail=True)
+
+    assert list(folder.glob("*.json"))
+    assert again == report
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b'{"answers": [[1]], "forms": {}}'])
+def test_a_broken_file_is_as_good_as_none(rubbish: bytes, folder: Path) -> None:
+    first = Judges([Options()])
+    report = first.report(ADD3)
+    first.save()
+    for file in folder.iterdir():
+        file.write_bytes(rubbish)
+
+    assert Judges([Options()]).report(ADD3) == report
+
+
+def test_another_kernel_has_another_memory() -> None:
+    new = Judges([Options()])
+    new.report(ADD3)
+    new.save()
+
+    old = Judges([Options(kernel="3.5")]).report(ADD3)
+
+    assert old.rules != new.report(ADD3).rules
+
+
+def test_arrays_are_built_once(tmp_path: Path) -> None:
+    built = []
+
+    def build() -> cache.Arrays:
+        built.append(1)
+        return {"a": np.arange(3)}
+
+    for _ in range(2):
+        assert cache.arrays(tmp_path / "a.npz", build)["a"].tolist() == [0, 1, 2]
+
+    assert built == [1]
+
+
+def test_a_folder_that_cannot_be_written_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    judges = Judges([Options()])
+
+    judges.report(ADD3)
+
+    judges.save()
