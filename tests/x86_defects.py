@@ -17,6 +17,9 @@ EXIT: Final = "b83c0000000f05"
 EXIT_AX: Final = "89c7" + EXIT
 """mov %eax,%edi, then exit."""
 GETPID: Final = "b827000000"
+_FORK: Final = "b839000000"
+_END_OF_CHILD: Final = "4883ec40bfffffffff4889e631d24531d2b83d0000000f058b3c2483e77f" + EXIT
+"""wait4(-1, ...), then exit with the signal that has ended the child."""
 _THREE_REGISTERS: Final = "b80a000000b90900000041bb0b000000"
 """mov $0xa,%eax; mov $9,%ecx; mov $0xb,%r11d."""
 
@@ -92,6 +95,14 @@ CASES: Final = (
     Case("rcx after syscall", GETPID, "0f05", "89c8" + EXIT_AX, linux=0x82, right=0x07),
     Case("r11 after syscall", GETPID, "0f05", "4489d8c1e80883e001" + EXIT_AX, linux=1, right=0),
     Case(
+        "child of fork by syscall",
+        _FORK,
+        "0f05",
+        f"85c0750931ff{EXIT}" + _END_OF_CHILD,
+        linux=Signal.SIGSEGV,
+        right=0,
+    ),
+    Case(
         "rep",
         "b904000000488d7c24e0",
         "f3aa",
@@ -147,6 +158,15 @@ CASES: Final = (
             equal=found == 7,
         )
         for room, found in ((5, 9), (4, 7))
+    ),
+    Case(
+        "child of fork after the call",
+        "31db",
+        "0f1f440000",
+        f"ffc383fb01740931ff{EXIT}{_FORK}0f0585c074e0{_END_OF_CHILD}",
+        linux=Signal.SIGSEGV,
+        right=0,
+        right_hits=2,
     ),
     Case("a rewritten prefix", "", "498b05f9ffffff", "31ff" + EXIT, linux=0, right=0),
 )

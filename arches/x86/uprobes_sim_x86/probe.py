@@ -104,10 +104,14 @@ class X86Uprobe:
         if Repair.PUSHF in self.repairs and not autask(utask).saved_tf:
             high = Vaddr(regs.sp + 1)  # the byte with TF, however wide the push
             mm.write(high, bytes([mm.read(high, 1)[0] & ~(X86_EFLAGS_TF >> 8)]))
-        if Repair.SYSCALL in self.repairs:
-            regs.set("cx", utask.vaddr + self.decoded.length)
-            if not autask(utask).saved_tf:
-                regs.set("r11", regs.get("r11") & ~X86_EFLAGS_TF)
+
+    def leave_slot(self, regs: PtRegs, utask: UprobeTask) -> None:
+        """Give a system call the registers of the original: a child of fork has them, too."""
+        regs.ip = Vaddr(utask.vaddr + self.decoded.length)
+        regs.set("cx", regs.ip)
+        if not autask(utask).saved_tf:
+            regs.set("r11", regs.get("r11") & ~X86_EFLAGS_TF)
+            regs.flags &= ~X86_EFLAGS_TF
 
 
 def sizeof_long(regs: PtRegs) -> int:
