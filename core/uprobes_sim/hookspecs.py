@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a command pays for what it asks, not for all that could be 
     from uprobes_sim.errata import Erratum
     from uprobes_sim.flow import Flow
     from uprobes_sim.memory import Mm, Vma
+    from uprobes_sim.samples import InsnSamples
     from uprobes_sim.scan.sweep import Sweeper
     from uprobes_sim.signals import SigAction, SigInfo
     from uprobes_sim.symbols import Image, Symbol
@@ -256,6 +257,9 @@ class WeakHooks(Protocol):
         """Have the engine execute the instruction in the slot.
 
         Ours, not the kernel's. Default: `cpu.step`.
+
+        Raises:
+            EngineError: as `Cpu.run`.
         """
         ...
 
@@ -428,6 +432,14 @@ class WeakHooks(Protocol):
 
         1: done; 0: it would go to the slot; -1: it must not be stepped at all. Default: by
         `arch_uprobe_analyze_insn` and `arch_uprobe_skip_sstep`.
+        """
+        ...
+
+    @_hookspec
+    def arch_insn_samples(self, abi: Abi, config: Config) -> InsnSamples:
+        """Give instructions to the conformance suite, which tries them under probes.
+
+        Default: none, and then the backend cannot claim anything.
         """
         ...
 

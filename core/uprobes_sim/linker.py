@@ -1,6 +1,7 @@
 """Join an architecture to the core, as a linker joins object files."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +16,10 @@ from uprobes_sim.hookspecs import INTERFACE, PROJECT, ArchHooks, RequiredHooks, 
 from uprobes_sim.weak import Weak
 
 ENTRY_POINTS = "uprobes_sim.arch"
+
+Answer = Callable[..., object]
+Wrap = Callable[[str, Answer], Answer]
+"""Given the name of a hook and its answer; makes what is called in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,13 @@ def link(arch: str, abi: Abi, variant: str | None = None) -> Linked:
     return link_plugin(find(arch), arch, abi, variant)
 
 
-def link_plugin(plugin: object, name: str, abi: Abi, variant: str | None = None) -> Linked:
-    """Join *plugin*, which need not be installed. Otherwise as `link`."""
+def link_plugin(
+    plugin: object, name: str, abi: Abi, variant: str | None = None, *, wrap: Wrap | None = None
+) -> Linked:
+    """Join *plugin*, which need not be installed. Otherwise as `link`.
+
+    *wrap*: laid around every answer, for whoever watches a backend.
+    """
     declared = getattr(plugin, "INTERFACE", None)
     if declared != INTERFACE:
         raise LinkError(
@@ -52,7 +62,7 @@ def link_plugin(plugin: object, name: str, abi: Abi, variant: str | None = None)
         check(pm)
     except LinkError as exc:
         raise LinkError(f"plugin {name}: {exc}") from exc
-    hook = bind(pm)
+    hook = bind(pm, wrap)
     info = hook.arch_info(abi=abi)
     if not isinstance(info, ArchInfo):
         raise LinkError(f"plugin {name}: arch_info answers {type(info).__name__}, not ArchInfo")
@@ -130,13 +140,15 @@ def new_manager() -> pluggy.PluginManager:
     return pm
 
 
-def bind(pm: pluggy.PluginManager) -> ArchHooks:
+def bind(pm: pluggy.PluginManager, wrap: Wrap | None = None) -> ArchHooks:
     """Take the one answer to each hook, to be called without pluggy: a fortieth of the time.
 
     A stepped hit crosses the border nine times. `check` has made sure that there
     is one answer each, and that it takes what the question gives.
     """
     winners = {name: caller.get_hookimpls()[-1].function for name, caller in vars(pm.hook).items()}
+    if wrap is not None:
+        winners = {name: wrap(name, answer) for name, answer in winners.items()}
     return cast(ArchHooks, SimpleNamespace(**winners))
 
 

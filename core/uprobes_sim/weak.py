@@ -11,6 +11,7 @@ from uprobes_sim.flow import Flow
 from uprobes_sim.hookspecs import ArchHooks, hookimpl
 from uprobes_sim.insn_text import capstone_text
 from uprobes_sim.memory import Mm, Vma
+from uprobes_sim.samples import NO_SAMPLES, InsnSamples
 from uprobes_sim.signals import SigAction, SigInfo
 from uprobes_sim.symbols import Image, Symbol
 from uprobes_sim.task import Task
@@ -199,6 +200,10 @@ class Weak:
         except KernelError:
             return -1
         return self.hook.arch_uprobe_skip_sstep(auprobe=auprobe, regs=regs, task=task)
+
+    @hookimpl(trylast=True)
+    def arch_insn_samples(self, abi: Abi, config: Config) -> InsnSamples:
+        return NO_SAMPLES
 
     @hookimpl(trylast=True)
     def arch_variants(self) -> dict[str, object]:

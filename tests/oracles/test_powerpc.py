@@ -13,7 +13,6 @@ import pytest
 
 from powerpc_judge import qemu
 from powerpc_judge.campaign import Campaign, OtherCampaign, load
-from powerpc_judge.draw import field_bits
 from powerpc_judge.judge import Judge
 from powerpc_judge.known import LIMITS, MASKS, TOO_EARLY, UNJUDGED, Known, judged
 from powerpc_judge.mutants import (
@@ -31,6 +30,7 @@ from powerpc_judge.report import report
 from uprobes_sim.arch import Abi
 from uprobes_sim_powerpc import isa
 from uprobes_sim_powerpc.decode import decoder
+from uprobes_sim_powerpc.samples.draw import field_bits
 
 TESTS = Path(__file__).parents[1]
 BE64 = ABIS[1]

@@ -12,7 +12,6 @@ from powerpc_judge.record import (
     GPR,
     LR,
     MEM,
-    MEM_BYTES,
     SCRATCH,
     SLOT_BYTES,
     SLOTS,
@@ -20,7 +19,6 @@ from powerpc_judge.record import (
     VRSAVE,
     VSCR,
     VSR,
-    VSRS,
     XER,
     Record,
     address,
@@ -36,6 +34,7 @@ from uprobes_sim_powerpc.decode import operands
 from uprobes_sim_powerpc.isa.interrupts import Illegal
 from uprobes_sim_powerpc.op import Op
 from uprobes_sim_powerpc.regs import MSR_LE, MSR_SF, MSR_USER, PtRegs
+from uprobes_sim_powerpc.samples.draw import MEM_BYTES, VSRS
 from uprobes_sim_powerpc.trace import make
 
 _PAGE: Final = 0x10000

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from powerpc_judge.draw import Drawer
+from powerpc_judge.draw import draw, new_drawer
 from powerpc_judge.engine import Engine
 from powerpc_judge.known import LIMITS, MASKS, NEWEST, Limit, Mask, judged
 from powerpc_judge.qemu import ABIS, Qemu
@@ -61,9 +61,9 @@ class Judge:
         """Judge *size* cases of *rows*, or all in turn from *start* on, drawn with *seed*."""
         rng = random.Random(seed)
         rows = judged(abi, cpu) if rows is None else rows
-        drawer = Drawer(rng, abi, limits(abi))
+        drawer = new_drawer(rng, abi, limits(abi))
         turn = [rows[(start + n) % len(rows)] for n in range(size)]
-        records = [drawer.draw(row, n) for n, row in enumerate(turn)]
+        records = [draw(drawer, row, n) for n, row in enumerate(turn)]
         theirs = self._qemu[abi].execute(records, cpu)
         engine = Engine(abi, cpu, records)
         verdict = Verdict()

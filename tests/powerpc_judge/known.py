@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from powerpc_judge.draw import IN_PARTS, Case, rows
-from powerpc_judge.record import CR, FPSCR, GPR, MEM, SIGNAL, VRSAVE, VSCR, VSR, VSRS
+from powerpc_judge.record import CR, FPSCR, GPR, MEM, SIGNAL, VRSAVE, VSCR, VSR
 from uprobes_sim.arch import Abi
 from uprobes_sim_powerpc.abi import CPUS
 from uprobes_sim_powerpc.decode import operands
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.helpers import sext64
+from uprobes_sim_powerpc.samples.draw import IN_PARTS, VSRS, Case, rows
 
 LE64, BE64, BE32 = Abi(64, "little"), Abi(64, "big"), Abi(32, "big")
 NEWEST: Final = "power10"

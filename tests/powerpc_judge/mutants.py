@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Final, cast
 
-from powerpc_judge.draw import field_bits
 from uprobes_sim_powerpc import decode, isa
 from uprobes_sim_powerpc.isa.define import TABLE, Form, Insn, InsnType, narrowed
 from uprobes_sim_powerpc.regs import PtRegs
+from uprobes_sim_powerpc.samples.draw import field_bits
 
 VARIABLE: Final = "UPROBES_SIM_MUTANT"
 

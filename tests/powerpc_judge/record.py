@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from uprobes_sim.arch import Abi
+from uprobes_sim_powerpc.samples.draw import MEM_BYTES, VSRS
 
 Record = tuple[Any, ...]
 """Members of `struct record` in harness.c: numbers, and memory at the end."""
@@ -17,16 +18,12 @@ SLOTS: Final = 0x01800000
 SLOT_BYTES: Final = 64
 SLOT_START: Final = 16
 """Offset of the instruction in its slot."""
-MEM_BYTES: Final = 128
 
 FILL_WITH_TRAPS: Final = 1
 
 INSN, FLAGS, SIGNAL, NIP, XER, CR, CTR, LR, TAR, VRSAVE = 0, 2, 3, 4, 5, 6, 7, 8, 9, 10
 FPSCR, VSCR, GPR, VSR, MEM = 12, 13, 15, 47, 63
 """Index of each member."""
-
-VSRS: Final = (4, 5, 26, 27, 36, 37, 58, 59)
-"""The vector registers that a record holds: two pairs of each half, with all bits of a number."""
 
 NAMES: Final = (
     *("insn", "insn", "flags", "signal", "nip"),
