@@ -9,12 +9,13 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from _pytest.mark import ParameterSet
 from typer.testing import CliRunner
 
 from uprobes_sim_cli.app import app
@@ -62,6 +63,15 @@ CASES: Final = (
     Case("endings", ("end%return",), args=("illegal",)),
     Case("endings", ("abort", "raise"), args=("abort",)),
 )
+
+
+def params(cases: Iterable[Case]) -> list[ParameterSet]:
+    """Give *cases* to a test; those of long programs are slow."""
+    return [
+        pytest.param(case, id=str(case), marks=[pytest.mark.slow] * case.name.startswith("text"))
+        for case in cases
+    ]
+
 
 COUNTED: Final = tuple(
     case

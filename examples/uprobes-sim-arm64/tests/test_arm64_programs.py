@@ -10,6 +10,7 @@ from judged import (
     Case,
     hits_of,
     outcome_of,
+    params,
     passed_by_qemu,
     returns_of,
     run_by_qemu,
@@ -20,7 +21,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 QEMU = "qemu-aarch64"
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", params(CASES))
 def test_a_probed_program_does_what_it_does_under_qemu(case: Case, tmp_path: Path) -> None:
     path, folder = PROGRAMS / case.name, tmp_path / "work"
     folder.mkdir()
@@ -30,7 +31,7 @@ def test_a_probed_program_does_what_it_does_under_qemu(case: Case, tmp_path: Pat
     assert outcome_of(events) == run_by_qemu(QEMU, path, case, folder)
 
 
-@pytest.mark.parametrize("case", COUNTED, ids=str)
+@pytest.mark.parametrize("case", params(COUNTED))
 def test_hits_and_results_are_those_that_qemu_sees(case: Case, tmp_path: Path) -> None:
     path, folder = PROGRAMS / case.name, tmp_path / "work"
     folder.mkdir()

@@ -5,6 +5,7 @@ from typing import Final, cast
 from uprobes_sim.arch import Abi, Regs
 from uprobes_sim.hookspecs import hookimpl
 from uprobes_sim.memory import Mm
+from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
 from uprobes_sim_arm64.regs import PtRegs
@@ -29,6 +30,17 @@ def arch_regs(abi: Abi, config: Config) -> Regs:
 def start_thread(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, config: Config) -> Regs:
     regs = PtRegs()
     regs.ip, regs.sp = entry, sp
+    return regs
+
+
+@hookimpl
+def copy_thread(task: Task, sp: int | None, tls: int | None) -> Regs:
+    regs = cast(PtRegs, task.regs).copy()
+    regs.set_x(0, 0)
+    if sp is not None:
+        regs.sp = Vaddr(sp)
+    if tls is not None:
+        regs.set("tpidr_el0", tls)
     return regs
 
 

@@ -39,6 +39,12 @@ class PtRegs:
         """Make the registers of a task that has just started, all 0."""
         self.file = RegisterFile(len(WORDS))
 
+    def copy(self) -> "PtRegs":
+        """Take a copy, vectors and all."""
+        new = PtRegs()
+        new.file = self.file.copy()
+        return new
+
     @property
     def ip(self) -> Vaddr:
         """Next instruction (pc)."""

@@ -25,6 +25,7 @@ from uprobes_sim_arm64.literal import step_simd_literal
 from uprobes_sim_arm64.probe import Arm64Uprobe
 from uprobes_sim_arm64.process import arch_auxv as arch_auxv
 from uprobes_sim_arm64.process import arch_regs as arch_regs
+from uprobes_sim_arm64.process import copy_thread as copy_thread
 from uprobes_sim_arm64.process import regs_return_value as regs_return_value
 from uprobes_sim_arm64.process import start_thread as start_thread
 from uprobes_sim_arm64.process import syscall_get_arguments as syscall_get_arguments

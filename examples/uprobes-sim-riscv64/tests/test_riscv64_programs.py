@@ -1,0 +1,46 @@
+"""Programs built by zig under probes: what they do is what they do under QEMU."""
+
+from pathlib import Path
+
+import pytest
+
+from judged import (
+    CASES,
+    COUNTED,
+    Case,
+    hits_of,
+    outcome_of,
+    params,
+    passed_by_qemu,
+    returns_of,
+    run_by_qemu,
+    run_probed,
+)
+
+PROGRAMS = Path(__file__).parent / "programs"
+QEMU = "qemu-riscv64"
+
+
+@pytest.mark.parametrize("case", params(CASES))
+def test_a_probed_program_does_what_it_does_under_qemu(case: Case, tmp_path: Path) -> None:
+    path, folder = PROGRAMS / case.name, tmp_path / "work"
+    folder.mkdir()
+    events = run_probed(path, case, folder)
+
+    assert events[-1]["compared"] == {"equal": True, "differences": []}
+    assert outcome_of(events) == run_by_qemu(QEMU, path, case, folder)
+
+
+@pytest.mark.parametrize("case", params(COUNTED))
+def test_hits_and_results_are_those_that_qemu_sees(case: Case, tmp_path: Path) -> None:
+    path, folder = PROGRAMS / case.name, tmp_path / "work"
+    folder.mkdir()
+    events = run_probed(path, case, folder)
+    hits, returns = hits_of(events), returns_of(events)
+    assert min(len(hits), len(returns)) >= 4
+
+    places = {*hits, *(at for at, _ in returns)}
+    passed = passed_by_qemu(QEMU, path, case, folder, sorted(places))
+
+    assert [at for at, _ in passed if at in hits] == hits
+    assert [each for each in passed if each[0] in dict(returns)] == returns

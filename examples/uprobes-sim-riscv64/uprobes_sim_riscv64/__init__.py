@@ -1,0 +1,1 @@
+"""uprobes on riscv64: a backend of uprobes-sim."""

@@ -1,0 +1,1 @@
+"""The demonstration: a program, and the probes it runs under."""
