@@ -5,7 +5,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +31,13 @@ COMMANDS = (
     "ls -l FOLDER",
     "false",
 )
+SCRIPTS = {
+    "pipeline": "sort -n | tr 0-9 a-j | wc",
+    "execve": "BUSYBOX sort -r | BUSYBOX head -n 3; exec BUSYBOX echo done",
+    "substitution": 'x=$(BUSYBOX echo one two | cut -d" " -f2); echo $x; (exit 7); echo $?',
+    "loop": "for i in 1 2 3; do echo $i; done | BUSYBOX tac; true && false || echo or",
+    "background": "sleep 0.1 & wait; kill -TERM $$; echo not reached",
+}
 INPUT = "".join(f"{7919 * n % 1000} line {n}\n" for n in range(300)).encode()
 
 
@@ -56,7 +63,7 @@ class Run:
     summary: Summary
 
 
-def run(path: Path, command: str, probes: Iterable[str], stdin: bytes) -> Run:
+def run(path: Path, command: Sequence[str], probes: Iterable[str], stdin: bytes) -> Run:
     """Run *command* under *probes*, without those that the kernel refuses."""
     wanted, events = list(probes), list[Event]()
     while not events or isinstance(events[-1], ProbeRefused):
@@ -64,7 +71,7 @@ def run(path: Path, command: str, probes: Iterable[str], stdin: bytes) -> Run:
             wanted.remove(refused.probe)
         status = session.run(
             path,
-            command.split(),
+            command,
             wanted,
             session.Options(errata="none"),
             stdin=BytesIO(stdin),
@@ -89,7 +96,9 @@ def test_busybox_does_under_probes_what_it_does_natively(
     native = run_natively(target, path, *command.split(), stdin=INPUT)
 
     # A third of the functions: hundreds of probes, and still quick.
-    probed = run(path, command, (f"{start:#x}" for start in function_starts(path)[::3]), INPUT)
+    probed = run(
+        path, command.split(), (f"{start:#x}" for start in function_starts(path)[::3]), INPUT
+    )
 
     assert (probed.output, probed.status) == (native.stdout, native.status)
     assert sum(map(bool, probed.summary.hits.values())) >= 3
@@ -101,10 +110,28 @@ def test_what_it_packs_under_probes_it_unpacks_under_probes(target: str) -> None
     path = busybox(target)
     probes = [f"{start:#x}" for start in function_starts(path)[::5]]
 
-    packed = run(path, "gzip -c", probes, INPUT).output
+    packed = run(path, ["gzip", "-c"], probes, INPUT).output
 
-    assert run(path, "gunzip -c", probes, packed).output == INPUT
+    assert run(path, ["gunzip", "-c"], probes, packed).output == INPUT
     assert (
         subprocess.run(["gzip", "-dc"], input=packed, capture_output=True, check=True).stdout
         == INPUT
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_shell_starts_programs_under_probes_as_natively(target: str, name: str) -> None:
+    path, judge = busybox(target), busybox("x86_64")  # QEMU starts no foreign programs
+    script = SCRIPTS[name]
+    native = run_natively(
+        "x86_64", judge, "sh", "-c", script.replace("BUSYBOX", str(judge)), stdin=INPUT
+    )
+
+    command = ["sh", "-c", script.replace("BUSYBOX", str(path))]
+    probed = run(path, command, (f"{start:#x}" for start in function_starts(path)[::9]), INPUT)
+
+    status = -probed.summary.signal if probed.summary.signal else probed.status
+    assert (probed.output, status) == (native.stdout, native.status)
+    assert sum(map(bool, probed.summary.hits.values())) >= 3

@@ -52,7 +52,7 @@ class Machine:
         self.cpu: Cpu = self.hook.arch_cpu(abi=self.info.abi, config=config)
         self._entries = 0
         self._until: int | None = None
-        self._tick_at = 0
+        self._tick_at = LONE_SLICE
         """Instructions of programs at which the next timer interrupt comes."""
         self._syscalls: Dispatcher | None = None
 
@@ -104,25 +104,35 @@ class Machine:
 
     def _run_task(self, task: Task) -> None:
         """Run one task until it has ended; others have their turn meanwhile."""
+        cpu, uprobes = self.cpu, self.uprobes
+        self._set_tick()
         while not task.dead:
-            if self._until is not None and self.work >= self._until:
+            if self._until is not None and cpu.insns + self._entries >= self._until:
                 self.sched.pause()
             self._entries += 1
-            self._enter_kernel(task, self._execute(task), self._syscalls)
+            insns = cpu.insns + uprobes.insns - uprobes.trampoline_insns
+            steps = _steps(task)
+            if insns + steps >= self._tick_at:
+                self._timer_interrupt(task, steps=steps)
+                continue
+            if steps:
+                entry = self.hook.arch_uprobe_step(cpu=cpu, task=task)
+            else:
+                entry = cpu.run(task.regs, task.mm, self._tick_at - insns)
+            self._enter_kernel(task, entry, self._syscalls)
             self._exit_to_user_mode(task)
-            if not task.dead and self.insns + _steps(task) >= self._tick_at:
-                self._timer_interrupt(task)
         do_exit(self.tasks, task)
 
     def _execute(self, task: Task) -> Exit:
         """Let the processor run in user mode until it enters the kernel."""
         if _steps(task):
             return self.hook.arch_uprobe_step(cpu=self.cpu, task=task)
-        insns = self.insns
-        slice_ = INSNS_PER_JIFFY if self.sched.is_shared else LONE_SLICE
-        budget = slice_ - insns % slice_
-        self._tick_at = insns + budget
-        return self.cpu.run(task.regs, task.mm, budget)
+        return self.cpu.run(task.regs, task.mm, self._tick_at - self.insns)
+
+    def _set_tick(self) -> None:
+        """Choose when the timer interrupts next: later, if nobody waits for the processor."""
+        insns, every = self.insns, INSNS_PER_JIFFY if self.sched.is_shared else LONE_SLICE
+        self._tick_at = insns - insns % every + every
 
     def _enter_kernel(self, task: Task, entry: Exit, syscalls: Dispatcher | None) -> None:
         match entry.stop:
@@ -130,6 +140,7 @@ class Machine:
                 assert syscalls is not None
                 self.sched.clock.executed(self.insns)
                 syscalls.dispatch(task)
+                self._set_tick()
             case Stop.BUDGET:
                 pass
             case Stop.BREAKPOINT | Stop.SINGLE_STEP if self.hook.arch_uprobe_exception_notify(
@@ -144,15 +155,21 @@ class Machine:
                     task.thread.fault_address = entry.info.addr
                 task.force_sig(entry.info)
 
-    def _timer_interrupt(self, task: Task) -> None:
-        """Let time pass; others run then. A step is finished first, and its signals wait for it.
+    def _timer_interrupt(self, task: Task, *, steps: bool) -> None:
+        """Let time pass, and others run if a time slice is over.
 
-        The interrupt that is due behind an instruction comes while a copy of that is stepped.
+        What is due behind an instruction whose copy is stepped comes during the step: its signals
+        are held back, and others run afterwards.
         """
-        self.sched.clock.executed(self.insns + _steps(task))
+        self.sched.clock.executed(self.insns + steps)
         self.sched.expire()
-        if not _steps(task):
+        if steps:
+            self._exit_to_user_mode(task)
+            if not task.dead:
+                self._enter_kernel(task, self._execute(task), self._syscalls)
+        else:
             self.sched.cond_resched("time slice")
+            self._set_tick()
         self._exit_to_user_mode(task)
 
     def _exit_to_user_mode(self, task: Task) -> None:

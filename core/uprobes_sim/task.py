@@ -186,12 +186,14 @@ class Task:
 
     def signal_pending(self) -> bool:
         """Tell whether a signal waits that is neither blocked nor held back (TIF_SIGPENDING)."""
+        group = self.group
+        if not (self.pending or group.pending or group.group_exit or group.exec_task):
+            return False
         if self.utask is not None and self.utask.signal_denied:
             return False
-        group = self.group
         if group.group_exit is not None or group.exec_task not in (None, self):
             return True
-        return bool(self.pending or group.pending) and any(True for _ in self._deliverable())
+        return any(True for _ in self._deliverable())
 
     def fatal_signal_pending(self) -> bool:
         """Tell whether a signal waits that ends the task at once and dumps no core.

@@ -1,7 +1,8 @@
 """Floating-point and vector registers in a signal frame: arch/x86/kernel/fpu/signal.c.
 
-The image is XSAVE's, in its standard format (SDM vol. 1, 13.4): what FXSAVE writes, a header, the
-upper halves of ymm, and where a task has used AVX-512 what that adds.
+The image is XSAVE's, in its standard format (SDM vol. 1, 13.4): what FXSAVE writes, and a header
+that says that this is all. The upper halves of ymm stay what they are: Unicorn's operations leave
+in them what happens to lie on the host's stack, and no frame may depend on that.
 """
 
 import struct
@@ -10,12 +11,9 @@ from typing import Final, cast
 from uprobes_sim_x86.regs import PtRegs
 
 FXSAVE_SIZE: Final = 512
-_HEADER_SIZE: Final = 64
-_YMM_AT: Final = FXSAVE_SIZE + _HEADER_SIZE
-_AVX512_AT: Final = 1088
-_AVX512_SIZE: Final = 1600
-
-_X87, _SSE, _AVX, _AVX512 = 1 << 0, 1 << 1, 1 << 2, 7 << 5
+XSTATE_SIZE: Final = FXSAVE_SIZE + 64
+_FEATURES: Final = 0b11
+"""x87 and SSE."""
 _ST_AT, _XMM_AT, _SW_RESERVED_AT = 32, 160, 464
 _FP_XSTATE_MAGIC1: Final = 0x46505853
 _FP_XSTATE_MAGIC2: Final = 0x46505845
@@ -24,26 +22,18 @@ _FCW_START, _MXCSR_START, _MXCSR_MASK = 0x37F, 0x1F80, 0xFFFF
 _VECTORS: Final = {64: 16, 32: 8}
 
 
-def xstate_size(regs: PtRegs) -> int:
-    """Bytes of the image, the word that ends it aside."""
-    return _AVX512_AT + _AVX512_SIZE if regs.avx512 else _YMM_AT + 256
-
-
 def save_xstate(regs: PtRegs) -> bytes:
     """Write the image of the registers of a task (save_xstate_epilog)."""
     if regs.file.engine is not None:
         regs.file.engine.enter(regs.file)
-    image = bytearray(xstate_size(regs))
-    features = _X87 | _SSE | _AVX | (_AVX512 if regs.avx512 else 0)
+    image = bytearray(XSTATE_SIZE)
     _save_legacy(regs, image)
     for number in range(_VECTORS[regs.bits]):
-        vector = _read(regs, "YMM0", number).to_bytes(32, "little")
-        image[_XMM_AT + 16 * number : _XMM_AT + 16 * number + 16] = vector[:16]
-        image[_YMM_AT + 16 * number : _YMM_AT + 16 * number + 16] = vector[16:]
-    image[_AVX512_AT:] = regs.avx512
-    reserved = (_FP_XSTATE_MAGIC1, len(image) + 4, features, len(image))
+        vector = _read(regs, "XMM0", number).to_bytes(16, "little")
+        image[_XMM_AT + 16 * number : _XMM_AT + 16 * number + 16] = vector
+    reserved = (_FP_XSTATE_MAGIC1, XSTATE_SIZE + 4, _FEATURES, XSTATE_SIZE)
     struct.pack_into("<IIQI", image, _SW_RESERVED_AT, *reserved)
-    struct.pack_into("<Q", image, FXSAVE_SIZE, features)
+    struct.pack_into("<Q", image, FXSAVE_SIZE, _FEATURES)
     return bytes(image) + struct.pack("<I", _FP_XSTATE_MAGIC2)
 
 
@@ -77,17 +67,8 @@ def restore_xstate(regs: PtRegs, image: bytes) -> None:
     for name, value in values.items():
         regs.file.write(_unicorn(name), value)
     for n in range(_VECTORS[regs.bits]):
-        low, high = image[_XMM_AT + 16 * n :][:16], image[_YMM_AT + 16 * n :][:16]
-        regs.file.write(_unicorn("YMM0") + n, int.from_bytes(low + high, "little"))
-    if len(image) > _AVX512_AT:
-        regs.avx512 = bytes(image[_AVX512_AT : _AVX512_AT + _AVX512_SIZE])
-
-
-def image_size(start: bytes) -> int:
-    """Tell how long an image is that begins with these FXSAVE_SIZE bytes; 0 if it is none."""
-    magic, _, _, size = struct.unpack_from("<IIQI", start, _SW_RESERVED_AT)
-    known = (_YMM_AT + 256, _AVX512_AT + _AVX512_SIZE)
-    return size if magic == _FP_XSTATE_MAGIC1 and size in known else 0
+        vector = int.from_bytes(image[_XMM_AT + 16 * n :][:16], "little")
+        regs.file.write(_unicorn("XMM0") + n, vector)
 
 
 def _unicorn(name: str) -> int:

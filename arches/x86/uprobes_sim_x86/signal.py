@@ -27,7 +27,6 @@ from uprobes_sim.units import Vaddr
 from uprobes_sim_x86.fpu import (
     FXSAVE_SIZE,
     fsave_header,
-    image_size,
     restore_xstate,
     save_xstate,
 )
@@ -111,7 +110,7 @@ def _restore(task: Task, regs: PtRegs, values: Mapping[str, int]) -> None:
     """Take the registers out of a frame (restore_sigcontext)."""
     image = None
     if at := values["fpstate"]:
-        image = _read_xstate(task, at + (_FSAVE_SIZE if regs.bits == 32 else 0))
+        image = task.mm.read(at + (_FSAVE_SIZE if regs.bits == 32 else 0), FXSAVE_SIZE)
     for name in _GENERAL[regs.bits]:
         regs.set(name, values[name])
     regs.ip = Vaddr(values["ip"])
@@ -120,11 +119,6 @@ def _restore(task: Task, regs: PtRegs, values: Mapping[str, int]) -> None:
     regs.orig_ax = _NO_SYSCALL & regs.mask
     if image is not None:
         restore_xstate(regs, image)
-
-
-def _read_xstate(task: Task, at: int) -> bytes:
-    start = task.mm.read(at, FXSAVE_SIZE)
-    return start + task.mm.read(at + FXSAVE_SIZE, max(image_size(start) - FXSAVE_SIZE, 320))
 
 
 def _sigsp(task: Task, regs: PtRegs, action: SigAction) -> int:
