@@ -68,6 +68,29 @@ def test_signal_frames_are_those_of_the_kernel(target: str) -> None:
     assert output_of(events, 1) == run_natively(target, path).stdout
 
 
+def test_threads_wait_for_a_slot_when_all_are_taken() -> None:
+    """Forty threads step the same system call, which waits; the page has 31 slots."""
+    path = program("x86_64", "slots")
+
+    events = run_probed(path, ["get_syscall"], [], b"", warned=True)
+
+    assert Counter(hits_of(events, "get_syscall")) == {(1000, 1001 + n): 1 for n in range(40)}
+    assert output_of(events, 1) == b"sum 780\n"
+
+
+@pytest.mark.parametrize("target", BOTH)
+def test_a_child_that_starts_a_program_is_probed_as_it_was(target: str) -> None:
+    path = program(target, "spawn")
+
+    events = run_probed(path, ["started", "started%return", "by_vfork%return"], [], b"")
+
+    assert hits_of(events, "started") == [(1001, 1001), (1002, 1002), (1003, 1003), (1005, 1005)]
+    assert hits_of(events, "started%return") == hits_of(events, "started")
+    assert hits_of(events, "by_vfork%return") == [(1000, 1000)] * 2
+    judge = program("x86_64", "spawn")  # QEMU starts no foreign programs
+    assert output_of(events, 1) == run_natively("x86_64", judge).stdout
+
+
 def test_two_runs_of_threads_print_the_same_bytes() -> None:
     path = program("powerpc64le", "threads")
 

@@ -281,6 +281,15 @@ def start_thread(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, config: Config) 
 
 
 @hookimpl
+def copy_thread(task: Task, sp: int | None, tls: int | None) -> Regs:
+    parent = _regs(task.regs)
+    regs = PtRegs(parent.ip, [0, *parent.r[1:]], parent.flags)
+    if sp is not None:
+        regs.sp = Vaddr(sp)
+    return regs
+
+
+@hookimpl
 def regs_return_value(regs: Regs) -> int:
     return _regs(regs).r[1]
 

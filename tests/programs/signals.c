@@ -21,6 +21,9 @@
 #elif defined __powerpc64__
 #define PC(uc) ((uc)->uc_mcontext.gp_regs[32])
 #define RESULT(uc) ((uc)->uc_mcontext.gp_regs[3])
+#elif defined __GLIBC__
+#define PC(uc) ((uc)->uc_mcontext.uc_regs->gregs[32])
+#define RESULT(uc) ((uc)->uc_mcontext.uc_regs->gregs[3])
 #else
 #define PC(uc) ((uc)->uc_mcontext.gregs[32])
 #define RESULT(uc) ((uc)->uc_mcontext.gregs[3])
