@@ -1,14 +1,17 @@
-"""Cost of `uprobes-sim --help`: `python benchmarks/startup.py`.
+"""Cost of a start: `python benchmarks/startup.py`.
 
-Against a typer application that has the same commands, options and help texts and
-imports nothing else. The two are started in turn; the median of each counts.
+`uprobes-sim --help`, against a typer application that has the same commands, options and help
+texts and imports nothing else. `uprobes-sim check` of one probe, against the import of the
+libraries that such a command is made of. Each two are started in turn; the median counts.
 """
 
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,8 @@ from uprobes_sim_cli.app import app
 
 ROUNDS: Final = 25
 OURS: Final = "from uprobes_sim_cli.app import app\napp()\n"
+LIBRARIES: Final = "import typer, rich.table, elftools.elf.elffile"
+PROGRAM: Final = Path(__file__).parents[1] / "tests" / "programs" / "x86_64" / "add3"
 BARE: Final = """\
 import typer
 app = typer.Typer(add_completion=False)
@@ -55,24 +60,44 @@ def declared(param: object) -> str:
     return "typer.Argument('')"
 
 
-def seconds(script: Path) -> float:
-    """Time one `--help`."""
+def seconds(*command: str | Path, caches: Path) -> float:
+    """Time one start; *caches*: the folder for bytecode, which a program that is installed has."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(caches)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
-    command = (sys.executable, script, "--help")
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        (sys.executable, *command),
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )
     return time.perf_counter() - start
+
+
+def medians(mine: Sequence[str | Path], theirs: Sequence[str | Path], caches: Path) -> list[float]:
+    """Time two commands in turn."""
+    for command in (mine, theirs):  # the first start reads from disk, and compiles
+        seconds(*command, caches=caches)
+    rounds = [[seconds(*each, caches=caches) for each in (mine, theirs)] for _ in range(ROUNDS)]
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
 def main() -> None:
     """Measure, and print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        ours, theirs = Path(folder) / "ours.py", Path(folder) / "theirs.py"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ours, theirs = folder / "ours.py", folder / "theirs.py"
         ours.write_text(OURS)
         theirs.write_text(bare())
-        seconds(ours), seconds(theirs)  # the first start reads from disk
-        rounds = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]
-    mine, bare_typer = (statistics.median(column) for column in zip(*rounds, strict=True))
-    report("seconds", "uprobes-sim", "bare typer", [Ratio("--help", mine, bare_typer, at_most=1.2)])
+        caches = folder / "caches"
+        helped = medians((ours, "--help"), (theirs, "--help"), caches)
+        checked = medians((ours, "check", PROGRAM, "main"), ("-c", LIBRARIES), caches)
+    ratios = [
+        Ratio("--help, to a bare typer", helped[0], helped[1], at_most=1.2),
+        Ratio("check, to imports", checked[0], checked[1], at_most=2.0),
+    ]
+    report("seconds", "uprobes-sim", "the other", ratios)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """ELF files that are broken at random, and `check` on each: `python elf_mutants.py FROM TO`.
 
 Prints one line for each that is not answered as it should be: an exception that is no error of
-ours, more than five seconds; a process that needs too much memory ends.
+ours, more than five seconds of computing; a process that needs too much memory ends.
 """
 
 import io
@@ -24,7 +24,7 @@ from elf_programs import program
 from uprobes_sim_cli.app import app
 
 PATIENCE: Final = 5.0
-"""Seconds that an answer may take."""
+"""Seconds of computing that an answer may take."""
 MEMORY: Final = 1 << 30
 """Bytes of address space beyond what the interpreter has at the start."""
 ORIGINALS: Final = (
@@ -88,10 +88,10 @@ def failures(first: int, last: int) -> Iterator[str]:
 
 
 def _answer(number: int, args: list[str]) -> Iterator[str]:
-    start = time.monotonic()
+    start = time.process_time()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         done = CliRunner().invoke(app, args)
-    took = time.monotonic() - start
+    took = time.process_time() - start
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         trace = traceback.format_exception(done.exception)[-3:]
         yield f"{number}: {' '.join(' '.join(trace).split())}"

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from uprobes_sim_cli.plain import take_as_typed
 from uprobes_sim_cli.streams import STDOUT, complain, drop_unwritable, open_closed, writing
 
 NAME: Final = "uprobes-sim"
@@ -19,8 +20,16 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Bring the group's own options to the front."""
+        take_as_typed([*self.params, self.get_help_option(ctx)])
         own = {name for param in self.params for name in param.opts if name != "--help"}
         return super().parse_args(ctx, hoist(args, own))
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401  typer's
+        """Find a command."""
+        found = super().get_command(ctx, cmd_name)
+        if found is not None:
+            take_as_typed([*found.params, found.get_help_option(ctx)])
+        return found
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: object

@@ -4,19 +4,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from uprobes_sim.sections import Section as Section
+from uprobes_sim.sections import Sections, read_sections, string_at
+from uprobes_sim.uapi import Bits, ByteOrder
 from uprobes_sim.units import Vaddr
-
-if TYPE_CHECKING:
-    from elftools.elf.elffile import ELFFile
 
 CODE_KINDS: Final = ("STT_FUNC", "STT_GNU_IFUNC", "STT_NOTYPE")
 """Kinds of symbols that can name code, the likeliest first."""
 
-_SHF_ALLOC: Final = 2
 _SHN_UNDEF: Final = 0
 _HIDDEN: Final = 0x8000
 """Mark of a version in .gnu.version."""
@@ -28,13 +26,13 @@ _KINDS: Final = {
     6: "STT_TLS",
     10: "STT_GNU_IFUNC",
 }
-_ROWS: Final = {
-    (32, True): Struct("<IIIBBH"),
-    (32, False): Struct(">IIIBBH"),
-    (64, True): Struct("<IBBHQQ"),
-    (64, False): Struct(">IBBHQQ"),
+_ROWS: Final[dict[tuple[Bits, ByteOrder], Struct]] = {
+    (32, "little"): Struct("<IIIBBH"),
+    (32, "big"): Struct(">IIIBBH"),
+    (64, "little"): Struct("<IBBHQQ"),
+    (64, "big"): Struct(">IBBHQQ"),
 }
-"""A row of the symbol table (Elf32_Sym, Elf64_Sym), by class and little-endianness."""
+"""A row of the symbol table (Elf32_Sym, Elf64_Sym)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +65,6 @@ class Image:
     """Bytes of the loaded file by address (as in the file) and size; fewer at a segment's end."""
     section: Callable[[int], str | None]
     """Name of the section that holds an address, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section that is loaded."""
-
-    name: str
-    start: Vaddr
-    end: Vaddr
 
 
 @dataclass(frozen=True)
@@ -142,17 +131,6 @@ def _rank(symbol: Symbol) -> tuple[int, int, int, int]:
     return symbol.undefined, symbol.superseded, kind, symbol.local
 
 
-def read_symbols(data: bytes) -> SymbolTable:
-    """Read the symbols of an ELF file; none where its section headers are missing or broken."""
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        elf = ELFFile(BytesIO(data))
-        return SymbolTable(tuple(_symbols(elf)), tuple(_sections(elf)))
-    except Exception:  # whatever pyelftools meets in a broken file; a program runs without symbols
-        return SymbolTable((), ())
-
-
 @dataclass(frozen=True, slots=True)
 class SectionData:
     """A section, loaded or not."""
@@ -162,38 +140,36 @@ class SectionData:
     data: bytes
 
 
+def read_symbols(data: bytes) -> SymbolTable:
+    """Read the symbols of an ELF file; none where its section headers are missing or broken."""
+    found = read_sections(data)
+    loaded = tuple(section for section in found.rows if section.loaded)
+    return SymbolTable(tuple(_symbols(found, data)), loaded)
+
+
 def read_section(data: bytes, name: str) -> SectionData | None:
-    """Read the section *name* of an ELF file; None: there is none, or it is broken."""
-    from elftools.elf.elffile import ELFFile
-
-    if name.encode() not in data:
-        return None
-    try:
-        section = ELFFile(BytesIO(data)).get_section_by_name(name)
-        return None if section is None else SectionData(Vaddr(section["sh_addr"]), section.data())
-    except Exception:  # as `read_symbols`
-        return None
+    """Read the section *name* of an ELF file; None: there is none."""
+    section = read_sections(data).named(name) if name.encode() in data else None
+    return None if section is None else SectionData(section.start, section.read(data))
 
 
-def _symbols(elf: "ELFFile") -> Iterator[Symbol]:
+def _symbols(found: Sections, data: bytes) -> Iterator[Symbol]:
     """Read the rows as an array: a large program has a hundred thousand of them."""
-    table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")
-    if table is None:
+    table = found.named(".symtab") or found.named(".dynsym")
+    if table is None or table.link >= len(found.rows):
         return
-    old = _superseded(elf) if table.name == ".dynsym" else frozenset()
-    names = elf.get_section(table["sh_link"]).data()
-    row = _ROWS[elf.elfclass, elf.little_endian]
-    rows = table.data()
+    old = _superseded(found, data) if table.name == ".dynsym" else frozenset[int]()
+    names = found.rows[table.link].read(data)
+    row = _ROWS[found.bits, found.byteorder]
+    rows = table.read(data)
     for index, fields in enumerate(row.iter_unpack(rows[: len(rows) // row.size * row.size])):
-        if elf.elfclass == 64:
+        if found.bits == 64:
             at, info, other, section, value, size = fields
         else:
             at, value, size, info, other, section = fields
         kind = _KINDS.get(info & 0xF)
         if at and kind is not None:
-            name, at_sign, version = (
-                names[at : names.index(0, at)].decode(errors="replace").partition("@")
-            )
+            name, at_sign, version = string_at(names, at).partition("@")
             yield Symbol(
                 name=name,
                 value=Vaddr(value),
@@ -206,20 +182,12 @@ def _symbols(elf: "ELFFile") -> Iterator[Symbol]:
             )
 
 
-def _superseded(elf: "ELFFile") -> frozenset[int]:
+def _superseded(found: Sections, data: bytes) -> frozenset[int]:
     """List the dynamic symbols whose version is hidden: a newer one goes by the same name."""
-    section = elf.get_section_by_name(".gnu.version")
+    section = found.named(".gnu.version")
     if section is None:
         return frozenset()
-    data = section.data()
-    versions = Struct("<H" if elf.little_endian else ">H").iter_unpack(data[: len(data) & ~1])
+    numbers = section.read(data)
+    form = Struct("<H" if found.byteorder == "little" else ">H")
+    versions = form.iter_unpack(numbers[: len(numbers) & ~1])
     return frozenset(index for index, (version,) in enumerate(versions) if version & _HIDDEN)
-
-
-def _sections(elf: "ELFFile") -> list[Section]:
-    return [
-        Section(section.name, Vaddr(section["sh_addr"]), Vaddr(end))
-        for section in elf.iter_sections()
-        if section["sh_flags"] & _SHF_ALLOC
-        and (end := section["sh_addr"] + section["sh_size"]) > section["sh_addr"]
-    ]

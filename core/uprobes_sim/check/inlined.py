@@ -21,10 +21,10 @@ _MOST: Final = 8 << 20
 @lru_cache(maxsize=16)
 def copies_of(program: Program, name: str) -> tuple[Vaddr, ...]:
     """Find where *name* was copied to; nowhere, as well, where DWARF is missing or broken."""
-    from elftools.elf.elffile import ELFFile
-
     if b".debug_info" not in program.data or name.encode() not in program.data:
         return ()
+    from elftools.elf.elffile import ELFFile
+
     try:
         elf = ELFFile(BytesIO(program.data))
         if not elf.has_dwarf_info():
