@@ -1,4 +1,4 @@
-"""Hits a second: `python benchmarks/hits.py`. Wants gdb, qemu-user and gdb-multiarch.
+"""Hits a second: `python benchmarks/hits.py`. Wants gdb-multiarch and qemu-user.
 
 called.c under one probe, whose instruction is emulated or stepped. On x86-64
 beside gdb with a Python breakpoint that counts and goes on, on the native
@@ -88,7 +88,7 @@ def bare_unicorn() -> float:
     return stops / elapsed
 
 
-def gdb(command: str, program: Path, go: str, *steps: str) -> float:
+def gdb(program: Path, go: str, *steps: str) -> float:
     """Hits a second that gdb reports."""
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
         script.write(GDB_SCRIPT.format(go=go))
@@ -98,16 +98,15 @@ def gdb(command: str, program: Path, go: str, *steps: str) -> float:
             for step in (f"file {program}", *steps, f"source {script.name}")
             for part in ("-ex", step)
         ]
-        done = subprocess.run(
-            [command, "-nx", "-batch", *commands], capture_output=True, text=True, check=True
-        )
+        command = ["gdb-multiarch", "-nx", "-batch", *commands]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     (rate,) = (line for line in done.stdout.splitlines() if line.startswith("RATE"))
     return float(rate.split()[1])
 
 
 def native_gdb() -> float:
     """Hits a second of gdb on the native program."""
-    return gdb("gdb", HERE / "x86_64" / "called", f"run {GDB_HITS} > /dev/null")
+    return gdb(HERE / "x86_64" / "called", f"run {GDB_HITS} > /dev/null")
 
 
 def free_port() -> int:
@@ -124,7 +123,7 @@ def gdb_over_qemu() -> float:
     port = free_port()
     command = ["qemu-ppc64le", "-g", str(port), str(program), str(GDB_HITS)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL):
-        return gdb("gdb-multiarch", program, "continue", f"target remote :{port}")
+        return gdb(program, "continue", f"target remote :{port}")
 
 
 MEASURED: Final[dict[str, Callable[[], float]]] = {
