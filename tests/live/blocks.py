@@ -5,6 +5,7 @@ number into the slot: if the slot has it still, the block's own was not stepped.
 A program without probes has no slots, and shows none.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -48,13 +49,21 @@ class Blocks:
 
 def write_blocks(path: Path, bits: Bits, seed: int, count: int, *, vectors: bool = False) -> Blocks:
     """Write a program of *count* blocks, the same for the same seed."""
-    draw, random = Draw(bits, seed, vectors=vectors), Random(f"registers {bits} {seed}")
+    draw = Draw(bits, seed, vectors=vectors)
+    return write_drawn(path, bits, [draw.instruction] * count, seed)
+
+
+def write_drawn(
+    path: Path, bits: Bits, choose: Sequence[Callable[[int], Drawn]], seed: int
+) -> Blocks:
+    """Write a program of one block for each of *choose*, which is told where it will lie."""
+    random = Random(f"registers {bits} {seed}")
     text = bytearray(WAIT[bits])
     found = Blocks(path, bits, [], [], [])
-    for number in range(count):
+    for number, instruction in enumerate(choose):
         found.markers.append(PAGE + len(text))
         text += marker(number) + _reset(bits) + _set_registers(random, bits)
-        drawn = draw.instruction(CODE + len(text))
+        drawn = instruction(CODE + len(text))
         text += drawn.before
         found.offsets.append(PAGE + len(text))
         found.drawn.append(drawn)

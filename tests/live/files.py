@@ -49,9 +49,13 @@ def system_files() -> list[Path]:
     for name in LIBRARIES:
         with suppress(OSError):
             ctypes.CDLL(name)
-    wanted = ("libpython", *(name.partition(".")[0] for name in LIBRARIES))
-    mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-    libraries = {Path(name).resolve() for name in mapped if Path(name).name.startswith(wanted)}
+    wanted = {name.partition(".")[0] for name in LIBRARIES}
+    mapped = {Path(line.split()[-1]) for line in Path("/proc/self/maps").read_text().splitlines()}
+    libraries = {
+        path.resolve()
+        for path in mapped
+        if path.name.partition(".")[0] in wanted or path.name.startswith("libpython")
+    }
     return sorted({Path(sys.executable).resolve(), *libraries})
 
 

@@ -20,6 +20,7 @@ from uprobes_sim_x86.concerns import (
     spared,
 )
 from uprobes_sim_x86.insn import Insn, Undecodable, decode
+from uprobes_sim_x86.maps import maps_of
 from uprobes_sim_x86.probe import (
     BranchOps,
     DefaultOps,
@@ -68,7 +69,7 @@ def uprobe_init_insn(data: bytes, bits: Literal[32, 64], kernel: Kernel) -> Insn
         Refused: ENOEXEC or ENOTSUPP.
     """
     try:
-        insn = decode(data, bits)
+        insn = decode(data, bits, maps=maps_of(kernel))
     except Undecodable as exc:
         raise Refused(Errno.ENOEXEC, "x86.undecodable", f"{data.hex(' ')}: {exc}") from exc
     opcode = insn.opcode[0]

@@ -35,10 +35,26 @@ BEHAVIOURS: Final = (
     ),
     Behaviour(
         "x86_word_nop_accepted",
-        (6, 3),
+        (6, 1),
         None,
         "66 90 is a no-op; before, it was refused as a 16-bit branch",
-        "uprobes/x86: Allow to probe a NOP instruction with 0x66 prefix (the release from memory)",
+        "uprobes/x86: Allow to probe a NOP instruction with 0x66 prefix; 6.1.192 in QEMU, whose "
+        "first releases lacked it, as 6.2 did",
+    ),
+    Behaviour(
+        "x86_decodes_apx",
+        (6, 10),
+        None,
+        "the decoder knows REX2, EVEX map 4, Key Locker, SHA512, CMPccXADD and others",
+        "6.12.117 in QEMU has it, 6.1.192 lacks it (the release from memory)",
+    ),
+    Behaviour(
+        "x86_decodes_xop",
+        (6, 18),
+        None,
+        "the decoder knows XOP, looks for no vector prefix behind REX, and stops at one-byte "
+        "opcodes that 64-bit mode lacks; before, XOP was a pop with a ModRM byte",
+        "live 6.18 kernel; 6.12.117 in QEMU lacks it (the release from memory)",
     ),
     Behaviour(
         "x86_uretprobe_syscall",

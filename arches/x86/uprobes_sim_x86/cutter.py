@@ -190,12 +190,15 @@ def measure(code: Bytes, at: int, bits: int, tables: Bytes) -> tuple[int, int]:
         byte = code[pos]
 
     vex = 0
-    if not rex and (byte == 0xC4 or byte == 0xC5 or byte == 0x62 or byte == 0x8F):
+    leads = byte == 0xC4 or byte == 0xC5 or byte == 0x62 or byte == 0x8F
+    if not rex and leads:
         second = code[pos + 1]
         pop = byte == 0x8F and not second & 0x38
         if pos + 1 < limit and not pop and (bits == 64 or second & 0xC0 == 0xC0):
             vex = 1 if byte >= 0xC4 else 2 if byte == 0x62 else 3
 
+    # Releases before 6.18 take REX and a vector prefix together, and XOP for a pop.
+    varies = vex == 3 or (rex == 1 and leads)
     escape = third = 0
     if vex:
         size = 2 if byte == 0xC5 else 4 if byte == 0x62 else 3
@@ -256,9 +259,8 @@ def measure(code: Bytes, at: int, bits: int, tables: Bytes) -> tuple[int, int]:
     end += _immediate_size(immediate, opnd, addr)
     size = end - at
     step = 1 if tables[INVALID + opcode] and not vex and (rex == 2 or not escape) else size
-    if (known & _VECTOR_ONLY == 0 and (known != attr and (known or not vex))) or _hypervisor(
-        code, at
-    ):
+    missed = known & _VECTOR_ONLY == 0 and known != attr and (known or not vex)
+    if missed or varies or _hypervisor(code, at):
         return step if end <= limit else 1, _own_form(code, at)
     if end > limit:
         return 1, form | 1 << _UNDECODABLE

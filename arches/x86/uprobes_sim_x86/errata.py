@@ -290,13 +290,13 @@ ROWS: Final = (
         Erratum(
             id=concerns.WORD_NOP.id,
             since=(3, 16),
-            until=(6, 3),
+            until=(6, 1),
             instructions="the no-op 66 90",
             effect="ENOTSUPP, being taken for a 16-bit branch",
             severity="misses",
-            evidence="read: commit 250bbd12c2fe and the patch that ends it; both releases "
-            "from memory",
-            upstream="repaired (patch of 2022-12-01)",
+            evidence="read: commit 250bbd12c2fe; run: 6.1.192 in QEMU emulates it; the first "
+            "release from memory",
+            upstream="repaired in 6.3 (patch of 2022-12-01), and in the 6.1 stable tree",
         ),
         concerns.WORD_NOP.concerns,
     ),

@@ -8,6 +8,7 @@ for the opcode.
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from uprobes_sim_x86.maps import NEWEST, Maps
 from uprobes_sim_x86.tables import (
     AP,
     FORCE64,
@@ -17,7 +18,6 @@ from uprobes_sim_x86.tables import (
     IB,
     ID,
     IMM,
-    INVALID64,
     IV,
     IW,
     IW_IB,
@@ -28,7 +28,6 @@ from uprobes_sim_x86.tables import (
     MOFFS,
     ONE_BYTE,
     PP,
-    VECTOR,
     VECTOR_ONLY,
 )
 
@@ -38,10 +37,6 @@ HYPERVISOR_PREFIXES: Final = (b"\x0f\x0bxen", b"\x0f\x0bkvm")
 """ud2 and a name: the kernel's own mark for instructions to be emulated."""
 
 _ESCAPES: Final = {0x38: "0f38", 0x3A: "0f3a"}
-ONE_BYTE_MAPS: Final = {
-    32: ONE_BYTE,
-    64: bytes(0 if op in INVALID64 else attr for op, attr in enumerate(ONE_BYTE)),
-}
 PROCESSOR: Final = {
     (escape, pp): bytes(
         (attr or plain) & ~VECTOR_ONLY for attr, plain in zip(table, LEGACY[escape, 0], strict=True)
@@ -90,26 +85,29 @@ class Insn:
         return self.bits == 64 and self.modrm is not None and self.modrm & 0xC7 == 0x05
 
 
-def decode(data: bytes, bits: Literal[32, 64], *, as_processor: bool = False) -> Insn:
+def decode(
+    data: bytes, bits: Literal[32, 64], *, as_processor: bool = False, maps: Maps = NEWEST
+) -> Insn:
     """Decode the instruction at the start of *data* (insn_decode).
 
     *as_processor*: where the kernel's tables err about a ModRM byte, go by
-    the processor's manual.
+    the processor's manual. *maps*: what the kernel's release knows.
 
     Raises:
         Undecodable: the kernel says no, or the instruction goes beyond *data*.
     """
-    return _Decoder(data[:MAX_INSN_SIZE], bits, as_processor).decode()
+    return _Decoder(data[:MAX_INSN_SIZE], bits, as_processor, maps).decode()
 
 
 class _Decoder:
     """One pass over the bytes."""
 
-    def __init__(self, data: bytes, bits: Literal[32, 64], as_processor: bool) -> None:
+    def __init__(self, data: bytes, bits: Literal[32, 64], as_processor: bool, maps: Maps) -> None:
         self._data = data
         self._at = 5 if data.startswith(HYPERVISOR_PREFIXES) and not as_processor else 0
         self._as_processor = as_processor
-        self._legacy = PROCESSOR if as_processor else LEGACY
+        self._maps = maps
+        self._legacy = PROCESSOR if as_processor else maps.legacy
         self._insn = Insn(data, bits)
         self._opnd_bytes = 4
         self._addr_bytes = bits // 8
@@ -180,13 +178,13 @@ class _Decoder:
         return PP.get(kinds[-1], 0) if kinds else 0
 
     def _rex2(self) -> bool:
-        """Take a REX or REX2 prefix; True if there was one, and vector prefixes do not count."""
+        """Take a REX or REX2 prefix; True if vector prefixes do not count behind it."""
         insn, byte = self._insn, self._peek()
         if insn.bits != 64:
             return False
         if byte & 0xF0 == 0x40:
             size = 1
-        elif byte == 0xD5:
+        elif byte == 0xD5 and self._maps.apx:
             size = 2
         else:
             return False
@@ -194,14 +192,14 @@ class _Decoder:
         insn.rex = self._skip(size)
         if insn.rex[-1] & 0x08:
             self._opnd_bytes = 8
-        return True
+        return size == 2 or self._maps.xop
 
     def _vector_prefix(self) -> None:
         insn, byte = self._insn, self._peek()
         if byte not in _VECTOR_SIZES:
             return
         second = self._peek(1)
-        if byte == 0x8F and not second & 0x38:
+        if byte == 0x8F and not (second & 0x38 and self._maps.xop):
             return  # Grp1A.0: pop
         if insn.bits == 32 and second & 0xC0 != 0xC0:
             return  # les, lds, bound
@@ -228,7 +226,7 @@ class _Decoder:
             number = 1 if prefix == 0xC5 else payload & 0x1F
             self._map, pp = "vex", insn.vex[2] & 3
         self._number = number
-        attr = VECTOR.get((self._map, number, pp), _NOTHING)[opcode]
+        attr = self._maps.vector.get((self._map, number, pp), _NOTHING)[opcode]
         if not attr and self._as_processor:
             attr = MODRM | (IB if number == 3 else 0)  # most are like that, FMA4 too
         if not attr:
@@ -250,7 +248,7 @@ class _Decoder:
             insn.opcode += self._skip(1 if self._map == "0f" else 2)
         opcode = insn.opcode[-1]
         if self._map == "1":
-            return (ONE_BYTE if len(insn.rex) == 2 else ONE_BYTE_MAPS[insn.bits])[opcode]
+            return (ONE_BYTE if len(insn.rex) == 2 else self._maps.one_byte[insn.bits])[opcode]
         attr = self._legacy[self._map, self._pp][opcode]
         if attr & VECTOR_ONLY:
             if len(insn.rex) == 2:

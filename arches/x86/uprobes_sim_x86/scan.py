@@ -11,7 +11,8 @@ from uprobes_sim.scan import cache
 from uprobes_sim.scan.sweep import Piece, Sweep
 from uprobes_sim_x86 import cutter
 from uprobes_sim_x86.analyze import X86_NOPS
-from uprobes_sim_x86.insn import MAX_INSN_SIZE, ONE_BYTE_MAPS, PROCESSOR
+from uprobes_sim_x86.insn import MAX_INSN_SIZE, PROCESSOR
+from uprobes_sim_x86.maps import ONE_BYTE_MAPS
 from uprobes_sim_x86.tables import (
     FORCE64,
     GROUP_IMMEDIATES,

@@ -284,6 +284,39 @@ VECTOR: Final = {
 }
 """Vector instructions that the kernel knows, by prefix, map and pp (XOP has no pp)."""
 
+_KEY_LOCKER: Final = "d8 dc-df fa-fb"
+_VEX2_NEW: Final = ("50-51 6c b0 d2-d3 da", "50-51 b0-b1 d2-d3 da", "50-51 5c b0 cb-cd da")
+_VEX2_NEW_PP1: Final = "6c b0-b1 d2-d3 da e0-ef"
+_ALL: Final = "00-ff"
+
+NEW_WITH_APX: Final[dict[tuple[str | int, ...], str]] = {
+    ("0f38", 0): f"{_VEX2_NEW[0]} fc",
+    ("0f38", 1): f"{_VEX2_NEW_PP1} fc",
+    ("0f38", 2): f"{_VEX2_NEW[1]} {_KEY_LOCKER} fc",
+    ("0f38", 3): f"{_VEX2_NEW[2]} fc",
+    ("0f3a", 1): "de",
+    ("vex", 2, 0): _VEX2_NEW[0],
+    ("vex", 2, 1): f"{_VEX2_NEW_PP1} b4-b5",
+    ("vex", 2, 2): f"{_VEX2_NEW[1]} 72",
+    ("vex", 2, 3): _VEX2_NEW[2],
+    ("vex", 3, 1): "de",
+    **{("vex", 7, pp): _ALL for pp in (2, 3)},
+    ("evex", 2, 0): _VEX2_NEW[0],
+    ("evex", 2, 1): _VEX2_NEW_PP1,
+    ("evex", 2, 2): _VEX2_NEW[1],
+    ("evex", 2, 3): _VEX2_NEW[2],
+    ("evex", 3, 1): "de",
+    **{("evex", 4, pp): _ALL for pp in range(4)},
+    **{("evex", 7, pp): _ALL for pp in (2, 3)},
+}
+"""Opcodes of which the maps of older kernels know nothing, by map: measured on 6.1.192."""
+
+EVEX_ONLY_BEFORE_APX: Final[dict[tuple[str | int, ...], str]] = {
+    ("0f38", 1): "b4-b5",
+    ("0f38", 2): "72",
+}
+"""Opcodes that older kernels give up on without a vector prefix, and newer ones do not."""
+
 GROUP_MEMBERS: Final = {
     (1, 0xAE): (2, 3),
     (1, 0x71): (2, 4, 6),

@@ -34,6 +34,15 @@ def test_random_bytes_are_judged_as_one_by_one(bits: Literal[32, 64]) -> None:
         assert_equal(court, part)
 
 
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+@pytest.mark.parametrize("lead", ["48c5", "41c4e2e1", "8fe8", "d5", "0f38", "62f4"])
+def test_what_older_decoders_read_otherwise_is_judged_as_one_by_one(lead: str, kernel: str) -> None:
+    court = judge(64, kernel)
+
+    for part in parts(court, random_bytes(5_000, bytes.fromhex(lead), seed=61)):
+        assert_equal(court, part)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [32, 64])
 def test_half_a_million_random_bytes_are_judged_as_one_by_one(bits: Literal[32, 64]) -> None:

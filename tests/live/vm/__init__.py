@@ -1,0 +1,1 @@
+"""Another release, asked in a virtual machine."""
