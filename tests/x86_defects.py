@@ -234,3 +234,40 @@ AVX_STEPPED: Final = (
     ),
 )
 """Programs with AVX that the kernel steps and repairs wrongly."""
+
+_VL: Final = frozenset({"avx512f", "avx512vl", "avx512bw"})
+_FP16: Final = frozenset({"avx512_fp16"})
+
+EVEX: Final = (
+    Case("vpord", _FILL, "62f17d08ebc8", "66480f7ec8" + EXIT_AX, linux=0, right=0xFF, needs=_VL),
+    Case("vpsubsb, EVEX", "6a03", "62f17d08e8c0", "58" + EXIT_AX, linux=0x08, right=3, needs=_VL),
+    Case(
+        "kmovw",
+        "b805000000c5f892c0",
+        "c4e17890c8",
+        "c5f893c1" + EXIT_AX,
+        linux=0,
+        right=5,
+        needs=_VL,
+    ),
+    Case("vcmpps, EVEX", "", "62f17c48c2c900", _FURTHER, linux=_DEAD, right=0, needs=_VL),
+    Case("vcmpph", "", "62f37c48c2c900", _FURTHER, linux=_DEAD, right=0, needs=_FP16),
+    Case(
+        "vfnmadd132ss, EVEX",
+        "",
+        "62f27d089dc1",
+        _FURTHER,
+        linux=-Signal.SIGTRAP,
+        right=0,
+        needs=_VL,
+    ),
+    *(
+        Case(name, "", code, _FURTHER_32, linux=_DEAD, right=0, bits=32, needs=_VL)
+        for name, code in (
+            ("vcmpps, EVEX, 32 bits", "62f17c48c2c900"),
+            ("vpminsw, EVEX, 32 bits", "62f16d08eac2"),
+            ("vfmsub132ps, EVEX, 32 bits", "62f27d089ac2"),
+        )
+    ),
+)
+"""The same with AVX-512."""

@@ -9,8 +9,9 @@ Unicorn in front of it.
 
 Tried with Unicorn 2.1.4: `until` and `count` of emu_start are not obeyed inside a
 block that is translated already, hooks on code neither; a jump to `until` ends the run
-without a word, so it is 0, where no program has code. Exits (`ctl_set_exits`) serve no
-better: each of them is looked up again after every run.
+without a word, so it is 0, where no program has code. Exits (`ctl_set_exits`) end blocks
+in front of them, but each is looked up again after every run; so they are only for code
+that must not be translated.
 """
 
 import ctypes
@@ -28,7 +29,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from uprobes_sim.arch import Regs
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
-from uprobes_sim.memory import Mm, PageFault, VmFlags
+from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
 from uprobes_sim.unicorn_guest import STEPPED, Block, Guest, RegisterFile, UnicornRegs
 from uprobes_sim.unicorn_memory import GuestMemory, Replica, new_uc
 from uprobes_sim.units import PAGE_MASK, PAGE_SIZE
@@ -63,7 +64,7 @@ class UnicornCpu:
         """Make an engine for programs of *guest*."""
         self.insns = 0
         self._guest = guest
-        self._memory = GuestMemory()
+        self._memory = GuestMemory(self._look_for_deadly)
         self._uc = new_uc(guest, self._memory)
         self._pristine = self._uc.context_save()
         self._known = WeakSet[Mm]()
@@ -79,6 +80,8 @@ class UnicornCpu:
         """The same by page: a slot that is filled anew must not ask them all."""
         self._stops: dict[int, ctypes.c_size_t] = {}
         """Hooks that stop Unicorn, by the address of an instruction that it must not execute."""
+        self._exits: set[int] = set()
+        """Where code begins that Unicorn must not translate, if it begins there."""
         self._done: list[ctypes.c_size_t] = []
         """Hooks that are to go, which none may while Unicorn runs."""
         self._pause: _Pause | None = None
@@ -115,7 +118,7 @@ class UnicornCpu:
         self._enter(regs, mm)
         self._limit = self.insns + budget
         while self.insns < self._limit:
-            if regs.ip in self._stops:
+            if regs.ip in self._stops or regs.ip in self._exits:
                 found = self._special(regs)
             else:
                 found = self._emulate(regs) or self._resume(regs)
@@ -194,8 +197,14 @@ class UnicornCpu:
 
     def _what_happened(self, regs: UnicornRegs, *, illegal: bool) -> Exit | None:
         found, fault = None, self._memory.fault
+        if regs.ip in self._exits or (fault is not None and not _by_program(fault, regs.ip)):
+            fault = None
         if illegal:
             found = self._guest.illegal(regs)
+            if found is None:
+                self._uncount(regs.ip)
+                self._stop_at(regs.ip)
+                self._uc.ctl_remove_cache(regs.ip, regs.ip + 1)
         elif fault is not None:
             exact = Replica(self._guest, self._memory).locate(regs, fault)
             found = self._guest.segfault(regs, exact)
@@ -207,10 +216,14 @@ class UnicornCpu:
         if found is not None and found.stop is Stop.BREAKPOINT:
             self.insns -= 1
         elif found is not None and found.stop is Stop.FAULT:
-            block = self._blocks.get(self._last)
-            if block is not None and regs.ip in block.starts:
-                self.insns -= sum(start >= regs.ip for start in block.starts)
+            self._uncount(regs.ip)
         return found
+
+    def _uncount(self, ip: int) -> None:
+        """Take back what has been counted of a block, from *ip* on."""
+        block = self._blocks.get(self._last)
+        if block is not None and ip in block.starts:
+            self.insns -= sum(start >= ip for start in block.starts)
 
     def _calm(self) -> None:
         """Make Unicorn forget that it is about to handle an interrupt."""
@@ -230,14 +243,16 @@ class UnicornCpu:
                 if found is not None or regs.ip in self._stops:
                     return found
         else:
-            assert regs.ip in self._stops, f"Unicorn has stopped at {regs.ip:#x}"
+            assert regs.ip in self._stops or regs.ip in self._exits, (
+                f"Unicorn has stopped at {regs.ip:#x}"
+            )
         return None
 
     def _special(self, regs: UnicornRegs) -> Exit | None:
         """Let the architecture execute the instruction at `regs.ip`."""
         stepping = self._guest.set_step(regs, on=False)
         try:
-            found = self._guest.special(regs, self._mm)
+            found = self._guest.special(regs, self.mm)
         finally:
             if stepping:
                 self._guest.set_step(regs, on=True)
@@ -249,7 +264,7 @@ class UnicornCpu:
 
     def _emulate_one(self, regs: UnicornRegs) -> Exit | None:
         """Execute one instruction, whatever it is, without the step bit."""
-        pause, before = self._pause, self.insns
+        pause, before, at = self._pause, self.insns, regs.ip
         self._uc.ctl_flush_tb()
         self._single = True
         try:
@@ -257,11 +272,13 @@ class UnicornCpu:
         finally:
             self._uc.ctl_flush_tb()
             self._single, self._pause = False, pause
-        self.insns = before + _executed(found)
+        refused = regs.ip == at and at in self._stops
+        self.insns = before + (_executed(found) and not refused)
         return found
 
     @property
-    def _mm(self) -> Mm:
+    def mm(self) -> Mm:
+        """The address space that Unicorn works on."""
         assert self._memory.mm is not None
         return self._memory.mm
 
@@ -298,20 +315,35 @@ class UnicornCpu:
             self._blocks_of.setdefault(page, set()).add(key)
         at = block.special
         if at is not None and at not in self._stops:
-            self._stops[at] = _hook(self._uc, uc_const.UC_HOOK_CODE, uclib.uc_emu_stop, at, at)
+            self._stop_at(at)
             self._pause = _Pause.SPECIAL
             return _UNLIMITED
-        vma = self._mm.find_vma(address)
+        vma = self.mm.find_vma(address)
         if vma is not None and not vma.flags & VmFlags.WRITE:
             self._lengths[key] = len(block.starts)  # elsewhere the program may change its code
         return len(block.starts)
 
+    def _stop_at(self, vaddr: int) -> None:
+        """Have Unicorn stop in front of an instruction."""
+        if vaddr in self._stops:
+            return
+        stop = uclib.uc_emu_stop
+        self._stops[vaddr] = _hook(self._uc, uc_const.UC_HOOK_CODE, stop, vaddr, vaddr)
+
+    def _look_for_deadly(self, page: int) -> None:
+        if self._guest.deadly is None:
+            return
+        for found in self._guest.deadly.finditer(self._fetch(page, PAGE_SIZE)):
+            self._exits.update(range(page + found.start(), page + found.end()))
+            self._uc.ctl_exits_enabled(True)
+            self._uc.ctl_set_exits(sorted(self._exits))
+
     def _fetch(self, address: int, size: int) -> bytes:
         """Read a block, and what may belong to its last instruction."""
         try:
-            return self._mm.read(address, size + _LONGEST)
+            return self.mm.read(address, size + _LONGEST)
         except PageFault as fault:
-            return self._mm.read(address, max(size, fault.vaddr - address))
+            return self.mm.read(address, max(size, fault.vaddr - address))
 
     def _on_interrupt(self, handle: int, number: int, data: int) -> None:
         self._leave(number)
@@ -377,6 +409,12 @@ def _hook(uc: Uc, kind: int, callback: object, begin: int = 1, end: int = 0) -> 
 def _check(status: int) -> None:
     if status != uc_const.UC_ERR_OK:
         raise EngineError(f"Unicorn: {UcError(status)}")
+
+
+def _by_program(fault: PageFault, ip: int) -> bool:
+    """Tell whether the program has caused *fault*, not Unicorn that looks behind an exit."""
+    fetched = {at & ~PAGE_MASK for at in (ip, ip + _LONGEST)}
+    return fault.access is not Access.EXEC or fault.vaddr & ~PAGE_MASK in fetched
 
 
 def _executed(found: Exit | None) -> bool:

@@ -1,6 +1,7 @@
 """What the Unicorn engine and an architecture tell each other. Imports nothing of Unicorn."""
 
 import ctypes
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -89,6 +90,11 @@ class Guest(Protocol):
     preserved: tuple[int, ...]
     """UC_*_REG_* of what else a task has: floating point and vectors."""
 
+    @property
+    def deadly(self) -> re.Pattern[bytes] | None:
+        """Code that Unicorn must not even translate, but end the process; `special` executes it."""
+        ...
+
     def boot(self, uc: Any) -> None:  # noqa: ANN401  Uc has no types
         """Bring a new processor to user mode. It has no memory yet."""
         ...
@@ -124,8 +130,8 @@ class Guest(Protocol):
         """Name the exception that Unicorn knows by *number*."""
         ...
 
-    def illegal(self, regs: Any) -> Exit:  # noqa: ANN401
-        """Name the exception of an instruction that does not exist."""
+    def illegal(self, regs: Any) -> Exit | None:  # noqa: ANN401
+        """Name the exception of an instruction that Unicorn lacks; None: `special` executes it."""
         ...
 
     def segfault(self, regs: Any, fault: PageFault) -> Exit:  # noqa: ANN401

@@ -1,6 +1,7 @@
 """Frames as the memory of Unicorn, and the page tables of `Mm` as its TLB."""
 
 import ctypes
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from unicorn import Uc, UcError
@@ -21,9 +22,10 @@ _ACCESS: Final = {
 class GuestMemory:
     """Physical memory and page tables, as Unicorn sees them."""
 
-    def __init__(self) -> None:
-        """Start without an address space."""
+    def __init__(self, on_code: Callable[[int], None]) -> None:
+        """Start without an address space. *on_code* is called with a page before it is executed."""
         self.mm: Mm | None = None
+        self._on_code = on_code
         self.fault: PageFault | None = None
         """The access that `mm` has refused."""
         self.stale = False
@@ -50,6 +52,7 @@ class GuestMemory:
         entry.perms = page_rights(self.mm, vaddr)
         if entry.perms & uc_const.UC_PROT_EXEC:
             self.flush(uc)  # code may just have moved to a private page
+            self._on_code(vaddr & ~PAGE_MASK)
         return True
 
     def _address(self, uc: Uc, frame: Frame) -> int:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from live.kernel import LiveKernel
-from x86_defects import AVX, AVX_STEPPED, CASES, PROCESSOR, Case
+from x86_defects import AVX, AVX_STEPPED, CASES, EVEX, PROCESSOR, Case
 
-PROGRAMS = (*CASES, *AVX, *AVX_STEPPED)
+PROGRAMS = (*CASES, *AVX, *AVX_STEPPED, *EVEX)
 
 
 def run(case: Case, path: Path) -> int:

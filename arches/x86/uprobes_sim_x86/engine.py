@@ -16,12 +16,16 @@ from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.unicorn_cpu import UnicornCpu
 from uprobes_sim.unicorn_guest import STEPPED, Block
 from uprobes_sim.units import PAGE_SIZE, Vaddr
+from uprobes_sim_x86.faults import LOCKED_REGISTER, Remedy, fault_of
 from uprobes_sim_x86.host.execute import execute
 from uprobes_sim_x86.host.features import lacking
+from uprobes_sim_x86.host.processor import available
 from uprobes_sim_x86.info import INFO
 from uprobes_sim_x86.insn import MAX_INSN_SIZE, Insn, Undecodable, decode
 from uprobes_sim_x86.regs import EXTENDED, GENERAL, X86_EFLAGS_TF, PtRegs
-from uprobes_sim_x86.tables import LEGACY_PREFIXES
+from uprobes_sim_x86.semantics.execute import execute_own
+from uprobes_sim_x86.semantics.operands import Misaligned, base_register
+from uprobes_sim_x86.tables import LEGACY_PREFIXES, opcodes
 
 _SYSCALL: Final = -2
 """Number that this module gives to the syscall instruction."""
@@ -67,11 +71,14 @@ _FAULTS: Final = {
 """Signals of exceptions by vector; any other is SIGSEGV without an address."""
 _ILL_ILLOPN: Final = 2
 _INVALID_OPCODE: Final = 6
+_STACK_FAULT: Final = 12
 _GENERAL_PROTECTION: Final = 13
 _PAGE_FAULT: Final = 14
 _PF_PROT, _PF_USER = 1 << 0, 1 << 2
 _PF_ACCESS: Final = {Access.READ: 0, Access.WRITE: 1 << 1, Access.EXEC: 1 << 4}
 """Bits of the error code of a page fault (SDM vol. 3, 4.7)."""
+
+_PROTECTED: Final = Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
 
 _GDT_ENTRY: Final = 3
 """Bits of a selector below the number of its entry."""
@@ -91,6 +98,7 @@ class X86Guest:
     arch = uc_const.UC_ARCH_X86
     cpu_model = x86.UC_CPU_X86_NEHALEM
     sticky = frozenset({0, 8, 10, 11, 12, 13})
+    deadly = LOCKED_REGISTER
 
     def __init__(self, bits: Literal[32, 64]) -> None:
         """Serve 64-bit or 32-bit tasks."""
@@ -101,7 +109,7 @@ class X86Guest:
         self._uc: Any = None
         self.mode = uc_const.UC_MODE_64 if bits == 64 else uc_const.UC_MODE_32
         self.registers = _REGISTERS[bits]
-        first = x86.UC_X86_REG_YMM0
+        first = x86.UC_X86_REG_XMM0
         self.preserved = (
             *range(first, first + _VECTORS[bits]),
             *range(x86.UC_X86_REG_FP0, x86.UC_X86_REG_FP7 + 1),
@@ -173,16 +181,23 @@ class X86Guest:
             regs.set("r11", regs.flags)
         return Exit(Stop.SYSCALL)
 
-    def illegal(self, regs: PtRegs) -> Exit:
+    def illegal(self, regs: PtRegs) -> None:
+        """Let `special` have it: the host's processor may be newer than Unicorn's."""
+
+    def _illegal(self, regs: PtRegs) -> Exit:
         """Name #UD."""
         return Exit(Stop.FAULT, SigInfo(Signal.SIGILL, _ILL_ILLOPN, regs.ip), _INVALID_OPCODE)
 
     def segfault(self, regs: PtRegs, fault: PageFault) -> Exit:
-        """Name #PF, or #GP where the address is not canonical."""
-        if fault.vaddr >> 47 not in (0, 0x1FFFF):
-            return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
-        error = _PF_USER | _PF_PROT * fault.present | _PF_ACCESS[fault.access]
-        return Exit(Stop.FAULT, fault.info, _PAGE_FAULT, error)
+        """Name #PF; where the address is not canonical #GP, or #SS of a stack."""
+        if fault.vaddr >> 47 in (0, 0x1FFFF):
+            error = _PF_USER | _PF_PROT * fault.present | _PF_ACCESS[fault.access]
+            return Exit(Stop.FAULT, fault.info, _PAGE_FAULT, error)
+        engine = regs.file.engine
+        assert engine is not None
+        if fault.access is not Access.EXEC and _on_stack(_fetch(engine.mm, regs.ip), regs):
+            return Exit(Stop.FAULT, SigInfo(Signal.SIGBUS), _STACK_FAULT)
+        return _PROTECTED
 
     # --- code -----------------------------------------------------------------
 
@@ -197,18 +212,29 @@ class X86Guest:
                     return Block(tuple(starts), vaddr + at)
                 starts.append(vaddr + at)
                 break  # #UD, or a block that ends inside an instruction
-            if _is_special(insn):
+            if insn.vex or _is_special(insn) or self._is_wrong(insn):
                 return Block(tuple(starts), vaddr + at)
             starts.append(vaddr + at)
             at += insn.length
         return Block(tuple(starts))
 
+    def _is_wrong(self, insn: Insn) -> bool:
+        """Tell whether Unicorn gets *insn* wrong, and somebody gets it right."""
+        fault = fault_of(insn)
+        return fault is not None and (fault.remedy is not Remedy.HOST or available())
+
     def special(self, regs: PtRegs, mm: Mm) -> Exit | None:
-        """Execute what Unicorn does not, or does otherwise at each run."""
+        """Execute what Unicorn does not, gets wrong, or does otherwise at each run."""
         code = _fetch(mm, regs.ip)
-        if _vector_at(code, self._bits):
-            return self._vector(regs, mm, code)
-        insn = decode(code, self._bits, as_processor=True)
+        try:
+            insn = decode(code, self._bits, as_processor=True)
+        except Undecodable:
+            insn = None
+        try:
+            if insn is None or insn.vex or not _is_special(insn):
+                return self._better(regs, mm, code, insn)
+        except PageFault as fault:
+            return self.segfault(regs, fault)
         match insn.opcode:
             case b"\x0f\x31":
                 self._read_time(regs)
@@ -218,32 +244,40 @@ class X86Guest:
             case b"\x8e" if self._bits == 32 and insn.modrm is not None and insn.modrm >> 6 == 3:
                 self._load_segment(regs, insn, code)
             case _ if insn.opcode[0] in _PRIVILEGED:
-                return Exit(Stop.FAULT, SigInfo(Signal.SIGSEGV), _GENERAL_PROTECTION)
+                return _PROTECTED
             case _:
                 raise self._lacking(code, regs, "the engine does not know this instruction")
         regs.ip = Vaddr(regs.ip + insn.length)
         return None
 
-    def _vector(self, regs: PtRegs, mm: Mm, code: bytes) -> Exit | None:
-        """Execute a VEX, EVEX or XOP word, which Unicorn gets wrong."""
+    def _better(self, regs: PtRegs, mm: Mm, code: bytes, insn: Insn | None) -> Exit | None:
+        """Execute what Unicorn gets wrong, by our own tables or on the host.
+
+        Raises:
+            EngineError: nobody can.
+            PageFault: at an access that the program may not do.
+        """
+        fault = fault_of(insn) if insn else None
+        if fault is not None and fault.remedy is Remedy.ILLEGAL:
+            return self._illegal(regs)
+        ours = insn is not None and (insn.vex or (fault and fault.remedy is Remedy.OWN))
         try:
-            insn = decode(code, self._bits, as_processor=True)
-        except Undecodable:
-            insn = None
+            if insn is not None and ours and execute_own(insn, regs, mm):
+                return None
+        except Misaligned:
+            return _PROTECTED
         try:
-            found = execute(self._uc, regs, mm, insn.length if insn else 1)
-        except PageFault as fault:
-            return self.segfault(regs, fault)
+            found = execute(self._uc, regs, mm, insn)
         except EngineError as exc:
-            if insn is None:
-                return self.illegal(regs)
+            if insn is None or not insn.vex:
+                return self._illegal(regs)
             raise self._lacking(code, regs, f"no AVX in Unicorn, and {exc}") from exc
         if found is None or found.trap_nr != _INVALID_OPCODE:
             return found
-        lacks = lacking(insn) if insn else ""
+        lacks = lacking(insn) if insn and insn.vex else ""
         if lacks:
             raise self._lacking(code, regs, f"no AVX in Unicorn, and no {lacks} in this machine")
-        return self.illegal(regs)
+        return self._illegal(regs)
 
     def _read_time(self, regs: PtRegs) -> None:
         """Answer rdtsc: the number of times that it was asked, in thousands."""
@@ -273,6 +307,11 @@ class X86Guest:
 _PRIVILEGED: Final = frozenset({0xCD, *range(0x6C, 0x70), *range(0xE4, 0xE8), *range(0xEC, 0xF0)})
 """int, ins, outs, in, out: #GP in user mode. Unicorn asks no permission bitmap."""
 
+_SEGMENT_PREFIXES: Final = frozenset({0x64, 0x65})
+_PUSHING: Final = opcodes("50-5f 68 6a 8f 9c 9d c2 c3 c8 c9 e8 ff")
+"""One-byte opcodes that push or pop, if their operand is no other memory; beside these push of
+fs and gs."""
+
 _FAR: Final = frozenset({0x9A, 0xEA, 0xCA, 0xCB, 0xCF})
 _SEGMENTS: Final = frozenset({0x07, 0x17, 0x1F, 0x8E})
 _TWO_BYTE: Final = frozenset({0x31, 0x34, 0xA1, 0xA9, 0xB2, 0xB4, 0xB5})
@@ -282,8 +321,6 @@ _TWO_BYTE: Final = frozenset({0x31, 0x34, 0xA1, 0xA9, 0xB2, 0xB4, 0xB5})
 def _is_special(insn: Insn) -> bool:
     """Tell whether the engine must not be given this instruction."""
     opcode = insn.opcode[0]
-    if insn.vex:
-        return True
     if opcode == 0x0F:
         second = insn.opcode[1]
         if second == 0x05:
@@ -298,6 +335,19 @@ def _is_special(insn: Insn) -> bool:
     return opcode in _FAR | (_PRIVILEGED - {0xCD}) or (
         opcode in _SEGMENTS and (opcode == 0x8E or insn.bits == 32)
     )
+
+
+def _on_stack(code: bytes, regs: PtRegs) -> bool:
+    """Tell whether the memory that an instruction accesses counts as stack."""
+    try:
+        insn = decode(code, regs.bits, as_processor=True)
+    except Undecodable:
+        return False
+    if insn.modrm is None or insn.modrm >> 6 == 3:
+        return insn.opcode[0] in _PUSHING or insn.opcode in (b"\x0f\xa0", b"\x0f\xa8")
+    if not _SEGMENT_PREFIXES.isdisjoint(insn.prefixes):
+        return False
+    return base_register(insn) in (4, 5)
 
 
 def _vector_at(code: bytes, bits: Literal[32, 64]) -> Insn | None:

@@ -16,6 +16,7 @@ class Row(NamedTuple):
 
 
 _LIVE: Final = "run: 6.18.44 on an AMD processor with AVX2, with and without a probe"
+_AVX512: Final = "run: 6.18.44 on an Intel processor with AVX-512, with and without a probe"
 _SWEPT: Final = f"{_LIVE}, 56,713 encodings"
 _MEMORY: Final = "the first release from memory"
 _UNKNOWN: Final = "nothing known"
@@ -34,8 +35,8 @@ ROWS: Final = (
             effect="taken for a jump or a no-op: the instruction is not executed, and with an "
             "immediate the program may jump by it",
             severity="damages",
-            evidence=f"{_SWEPT}; vpor also on 6.1.192 in QEMU; CMPccXADD and EVEX by reading; "
-            f"{_MEMORY}",
+            evidence=f"{_SWEPT}; vpor also on 6.1.192 in QEMU; EVEX (vpord) and kmovw: {_AVX512}; "
+            f"CMPccXADD by reading; {_MEMORY}",
             upstream=_NO_TEST,
         ),
         concerns.AVX_AS_JUMP.concerns,
@@ -48,7 +49,7 @@ ROWS: Final = (
             instructions="VEX and EVEX with the opcode byte e8: vpsubsb, CMPSXADD",
             effect="taken for a call: not executed, and an address is pushed on the stack",
             severity="damages",
-            evidence=f"{_SWEPT}; {_MEMORY}",
+            evidence=f"{_SWEPT}; EVEX: {_AVX512}; CMPSXADD by reading; {_MEMORY}",
             upstream=_NO_TEST,
         ),
         concerns.AVX_AS_CALL.concerns,
@@ -63,7 +64,8 @@ ROWS: Final = (
             effect="taken for a return: the program goes on in the slot, whose code ends 16 bytes "
             "further, and dies; memory relative to ip is read at a wrong address",
             severity="kills",
-            evidence=f"{_SWEPT} (c2) and 32-bit tasks (c2, ea); the others by reading; {_MEMORY}",
+            evidence=f"{_SWEPT} (c2) and 32-bit tasks (c2, ea); vcmpph, EVEX (c2, ea): {_AVX512}; "
+            f"the others by reading; {_MEMORY}",
             upstream=_NO_TEST,
         ),
         concerns.AVX_AS_RETURN.concerns,
@@ -78,7 +80,7 @@ ROWS: Final = (
             effect="taken for a far call: the word on top of the stack is overwritten, ip is left "
             "in the slot",
             severity="kills",
-            evidence=f"{_LIVE}; {_MEMORY}",
+            evidence=f"{_LIVE}; EVEX: {_AVX512}; {_MEMORY}",
             upstream=_NO_TEST,
         ),
         concerns.AVX_AS_FAR_CALL.concerns,
@@ -92,7 +94,7 @@ ROWS: Final = (
             effect="taken for popf: TF stays set, SIGTRAP after every instruction; memory "
             "relative to ip is read at a wrong address",
             severity="kills",
-            evidence=f"{_SWEPT}; {_MEMORY}",
+            evidence=f"{_SWEPT}; EVEX: {_AVX512}; {_MEMORY}",
             upstream=_NO_TEST,
         ),
         concerns.AVX_AS_POPF.concerns,

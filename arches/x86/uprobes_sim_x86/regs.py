@@ -29,13 +29,16 @@ _AX: Final = _AT["ax"]
 _NARROW: Final = frozenset(GENERAL) | {"ip", "flags", "fs_base", "gs_base"}
 _XMM0: Final = 122
 """UC_X86_REG_XMM0. Importing Unicorn's constants here would cost every command."""
+_NO_AVX: Final = bytes(16 * 16)
+_ZMM_HIGH: Final = len(_NO_AVX) + 8 * 8
+"""Where the upper halves of zmm registers lie, behind those of ymm and the masks."""
 _SELECTORS: Final = {64: {"cs": 0x33, "ss": 0x2B}, 32: {"cs": 0x23, "ss": 0x2B}}
 
 
 class PtRegs:
     """`struct pt_regs` of a 64-bit or a 32-bit task."""
 
-    __slots__ = ("avx512", "bits", "file", "orig_ax", "tls")
+    __slots__ = ("bits", "extended", "file", "orig_ax", "tls")
 
     def __init__(self, bits: Literal[32, 64]) -> None:
         """Make the registers of a task that has just started, all but flags 0."""
@@ -45,15 +48,16 @@ class PtRegs:
         """Number of the system call that the task is in."""
         self.tls: dict[int, int] = {}
         """Bases of the segments of set_thread_area, by entry of the GDT."""
-        self.avx512 = b""
-        """What AVX-512 adds to the vectors, as XSAVE has it; empty: all 0. Unicorn lacks it."""
+        self.extended = _NO_AVX
+        """What AVX and AVX-512 add to the vectors, part by part as XSAVE has them; what is missing
+        at the end is 0. Unicorn has room for some of it, and overwrites that with anything."""
         self.flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF
 
     def copy(self) -> "PtRegs":
         """Take a copy, as fork does."""
         new = PtRegs(self.bits)
         new.file = self.file.copy()
-        new.orig_ax, new.tls, new.avx512 = self.orig_ax, dict(self.tls), self.avx512
+        new.orig_ax, new.tls, new.extended = self.orig_ax, dict(self.tls), self.extended
         return new
 
     @property
@@ -125,6 +129,18 @@ class PtRegs:
             raise KeyError(name)  # vectors are Unicorn's, and come with the first run
         else:
             self.file.write(self._vector(name), value)
+
+    def upper(self, number: int) -> int:
+        """Read the upper half of a ymm register."""
+        return int.from_bytes(self.extended[16 * number : 16 * (number + 1)], "little")
+
+    def set_upper(self, number: int, value: int) -> None:
+        """Write the upper half of a ymm register; what lies above it becomes 0."""
+        extended = bytearray(self.extended)
+        extended[16 * number : 16 * (number + 1)] = value.to_bytes(16, "little")
+        if len(extended) > _ZMM_HIGH:
+            extended[_ZMM_HIGH + 32 * number : _ZMM_HIGH + 32 * (number + 1)] = bytes(32)
+        self.extended = bytes(extended)
 
     def _vector(self, name: str) -> int:
         number = name.removeprefix("xmm")

@@ -79,6 +79,7 @@ class Arm64Guest:
     )
     sticky = frozenset[int]()
     preserved = tuple(REST.values())
+    deadly = None
 
     def __init__(self) -> None:
         """Start with no time passed."""
@@ -137,7 +138,7 @@ class Arm64Guest:
         for start in starts:
             at = start - vaddr
             if _is_special(int.from_bytes(code[at : at + AARCH64_INSN_SIZE], "little")):
-                return Block(tuple(range(vaddr, start + 1, AARCH64_INSN_SIZE)), start)
+                return Block(tuple(range(vaddr, start, AARCH64_INSN_SIZE)), start)
         return Block(tuple(starts))
 
     def special(self, regs: PtRegs, mm: Mm) -> Exit | None:

@@ -61,6 +61,7 @@ class RiscvGuest:
     )
     sticky = frozenset[int]()
     preserved = tuple(REST.values())
+    deadly = None
 
     def __init__(self) -> None:
         """Start with no time passed."""
@@ -109,10 +110,10 @@ class RiscvGuest:
         """Find the instructions of a block, and the first that Unicorn must not execute."""
         starts, at = list[int](), 0
         while at < size:
-            starts.append(vaddr + at)
             word = int.from_bytes(code[at : at + 4], "little")
             if _is_special(word):
                 return Block(tuple(starts), vaddr + at)
+            starts.append(vaddr + at)
             at += insn_size(word)
         return Block(tuple(starts))
 

@@ -21,12 +21,12 @@ from uprobes_sim_x86.concerns import Defect
 from uprobes_sim_x86.errata import ROWS
 from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, XolOps
 from uprobes_sim_x86.regs import PtRegs
-from x86_defects import AVX, AVX_STEPPED, CASES, CODE, PROCESSOR, Case
+from x86_defects import AVX, AVX_STEPPED, CASES, CODE, EVEX, PROCESSOR, Case
 
 Errata = Literal["linux", "none"]
 Bits = Literal[32, 64]
 
-PROGRAMS = (*CASES, *AVX, *AVX_STEPPED)
+PROGRAMS = (*CASES, *AVX, *AVX_STEPPED, *EVEX)
 DEFECTS = [value for value in vars(concerns).values() if isinstance(value, Defect)]
 
 

@@ -240,10 +240,10 @@ def test_ctrl_c_passes_the_child_by() -> None:
 
 
 def test_a_child_that_was_killed_is_one_line() -> None:
-    box = Box("c5f9ebc0 cc")
+    box = Box("c5f858c0 cc")
     os.kill(processor().tracee.pid, 9)
 
-    with pytest.raises(EngineError, match=r"c5 f9 eb c0 at 0x401000, vpor .*has been killed"):
+    with pytest.raises(EngineError, match=r"c5 f8 58 c0 at 0x401000, vaddps .*has been killed"):
         box.run()
     box.regs.ip = Vaddr(TEXT)
     assert box.run().stop is Stop.BREAKPOINT

@@ -95,6 +95,34 @@ def _map(insn: Insn) -> tuple[str, int]:
     return "xop" if prefix == 0x8F else "vex", payload & 0x1F
 
 
+_STORES: Final = {
+    ("vex", 1): opcodes("11 13 17 29 2b 7e-7f 91 d6 e7"),
+    ("vex", 2): opcodes("2e-2f 8e"),
+    ("vex", 3): opcodes("14-17 19 1d 39"),
+    ("evex", 1): opcodes("11 13 17 29 2b 7e-7f d6 e7"),
+    ("evex", 2): opcodes("63 8a-8b a0-a3"),
+    ("evex", 3): opcodes("14-17 19 1b 1d 39 3b"),
+    ("evex", 5): opcodes("11 7e"),
+}
+_DOWN_CONVERTING: Final = opcodes("10-15 20-25 30-35")
+_LOADING_MOVQ: Final = 2
+"""pp of 7e that loads, where the others store."""
+
+
+def stores(insn: Insn) -> bool:
+    """Tell whether the memory operand of *insn* is written to."""
+    if not insn.vex:
+        return insn.opcode == b"\xc8"
+    key, pp, opcode = _map(insn), insn.vex[2] & 3, insn.opcode[0]
+    if opcode == 0x7E and pp == _LOADING_MOVQ:
+        return False
+    if key == ("vex", 1) and opcode == 0xAE:
+        return insn.reg == 3
+    if key == ("evex", 2) and pp == 2 and opcode in _DOWN_CONVERTING:
+        return True
+    return opcode in _STORES.get(key, ())
+
+
 @cache
 def _flags(cpuinfo: Path) -> frozenset[str]:
     """Read which extensions the processor of this machine has."""

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
+from uprobes_sim.errors import EngineError
 from uprobes_sim.memory import Mm
 from uprobes_sim.signals import SiCode
 from uprobes_sim_x86.host.address_space import AddressSpace
@@ -88,3 +89,12 @@ def processor() -> Processor:
     if found is None or found[0] != os.getpid() or not found[1].tracee.close.alive:
         found = _own.processor = (os.getpid(), Processor())
     return found[1]
+
+
+def available() -> bool:
+    """Tell whether there is one."""
+    try:
+        processor()
+    except EngineError:
+        return False
+    return True

@@ -1,6 +1,6 @@
 """Vector and floating-point registers, between Unicorn and the layout of XSAVE.
 
-Unicorn has registers for x87, SSE and AVX. What AVX-512 adds is kept as bytes in
+Unicorn has registers for x87 and SSE. What AVX and AVX-512 add is kept as bytes in
 the task's registers, as XSAVE lays it out. (SDM vol. 1, 13.4 and 13.5.)
 """
 
@@ -15,14 +15,15 @@ from unicorn.unicorn_py3.unicorn import uclib
 from uprobes_sim_x86.host.tracee import Tracee
 from uprobes_sim_x86.regs import PtRegs
 
-_MXCSR, _XMM = 24, 160
+_FCW, _FSW, _FTW, _MXCSR, _ST, _XMM = 0, 2, 4, 24, 32, 160
 _SUPPORTED, _XSTATE_BV = 464, 512
 """Components that the kernel has enabled (XCR0, ptrace adds it); those that are not all 0."""
-_X87, _SSE, _AVX = 1 << 0, 1 << 1, 1 << 2
+_X87, _SSE = 1 << 0, 1 << 1
 _XSTATE_LEAF: Final = 0xD
-_AVX_COMPONENT: Final = 2
-_AVX512_COMPONENTS: Final = (5, 6, 7)
-"""Mask registers, upper halves of zmm0 to zmm15, zmm16 to zmm31."""
+_COMPONENTS: Final = (2, 5, 6, 7)
+"""Upper halves of ymm0 to ymm15, mask registers, upper halves of zmm0 to zmm15, zmm16 to zmm31."""
+_EMPTY: Final = 3
+"""Tag of an x87 register that holds nothing."""
 _VECTORS: Final = {64: 16, 32: 8}
 
 
@@ -47,8 +48,7 @@ class XState:
         self._area = memoryview(tracee.xstate).cast("B")
         tracee.get_xstate()
         self._supported = struct.unpack_from("<Q", self._area, _SUPPORTED)[0]
-        self._avx = self._component(_AVX_COMPONENT)
-        self._avx512 = [part for n in _AVX512_COMPONENTS if (part := self._component(n))]
+        self._parts = [part for n in _COMPONENTS if (part := self._component(n))]
         self._batches = {bits: self._batch(count) for bits, count in _VECTORS.items()}
         self._before = b""
 
@@ -59,18 +59,9 @@ class XState:
         return _Part(at, size, 1 << number)
 
     def _batch(self, vectors: int) -> _Batch:
-        """Prepare to read *vectors* vectors straight into the area.
-
-        Unicorn writes 32 bytes of a ymm register, whose upper 16 belong into the part for AVX. The
-        lower 16 lie before them, where the register in front has its upper ones: it comes later.
-        """
+        """Prepare to read *vectors* vectors straight into the area."""
         start = ctypes.addressof(self._tracee.xstate)
-        places = list[tuple[int, int]]()
-        if self._avx is not None:
-            for number in reversed(range(vectors)):
-                places.append((x86.UC_X86_REG_YMM0 + number, self._avx.at + 16 * (number - 1)))
-        for number in range(vectors):
-            places.append((x86.UC_X86_REG_XMM0 + number, _XMM + 16 * number))
+        places = [(x86.UC_X86_REG_XMM0 + n, _XMM + 16 * n) for n in range(vectors)]
         places.append((x86.UC_X86_REG_MXCSR, _MXCSR))
         count = len(places)
         ids = (ctypes.c_int * count)(*(register for register, _ in places))
@@ -78,45 +69,67 @@ class XState:
 
     def load(self, uc: Uc, regs: PtRegs) -> None:
         """Give the child the vectors of a task that *uc* is executing."""
-        area, batch = self._area, self._batches[regs.bits]
-        uclib.uc_reg_read_batch(uc._uch, *batch)
-        if self._avx is not None:
-            area[self._avx.at - 16 : self._avx.at] = bytes(16)  # reserved, and must be 0
-        bits = _X87 | _SSE | (_AVX if self._avx else 0)
+        area, bits = self._area, _X87 | _SSE
+        uclib.uc_reg_read_batch(uc._uch, *self._batches[regs.bits])
+        self._load_x87(uc)
         at = 0
-        for part in self._avx512:
-            if regs.avx512:
-                area[part.at : part.at + part.size] = regs.avx512[at : at + part.size]
-                bits |= part.bit
+        for part in self._parts:
+            kept = regs.extended[at : at + part.size]
             at += part.size
+            if kept:
+                area[part.at : part.at + part.size] = kept
+                bits |= part.bit
         struct.pack_into("<Q", area, _XSTATE_BV, bits)
-        self._before = bytes(area)
+        self._before = bytes(area[:_XSTATE_BV])
         self._tracee.set_xstate()
 
     def store(self, uc: Uc, regs: PtRegs) -> None:
         """Give the task what an instruction has changed in the child."""
         self._tracee.get_xstate()
-        area = self._area
+        area, before = self._area, self._before
         bits = struct.unpack_from("<Q", area, _XSTATE_BV)[0]
         for number in range(_VECTORS[regs.bits]):
-            self._store_vector(uc, number, bits)
-        mxcsr = struct.unpack_from("<I", area, _MXCSR)[0]
-        uc.reg_write(x86.UC_X86_REG_MXCSR, mxcsr)
-        if any(bits & part.bit for part in self._avx512) or regs.avx512:
-            regs.avx512 = b"".join(
-                area[part.at : part.at + part.size] if bits & part.bit else bytes(part.size)
-                for part in self._avx512
-            )
+            at = _XMM + 16 * number
+            value = bytes(area[at : at + 16])
+            if value != before[at : at + 16]:
+                uc.reg_write(x86.UC_X86_REG_XMM0 + number, int.from_bytes(value, "little"))
+        if area[_MXCSR : _MXCSR + 4] != before[_MXCSR : _MXCSR + 4]:
+            uc.reg_write(x86.UC_X86_REG_MXCSR, struct.unpack_from("<I", area, _MXCSR)[0])
+        if area[:_MXCSR] != before[:_MXCSR] or area[_ST:_XMM] != before[_ST:_XMM]:
+            self._store_x87(uc)
+        regs.extended = b"".join(
+            bytes(area[part.at : part.at + part.size]) if bits & part.bit else bytes(part.size)
+            for part in self._parts
+        )
 
-    def _store_vector(self, uc: Uc, number: int, bits: int) -> None:
-        low = _XMM + 16 * number
-        value = bytes(self._area[low : low + 16]) if bits & _SSE else bytes(16)
-        changed = value != self._before[low : low + 16]
-        if self._avx is not None:
-            high = self._avx.at + 16 * number
-            upper = bytes(self._area[high : high + 16]) if bits & _AVX else bytes(16)
-            changed = changed or upper != self._before[high : high + 16]
-            value += upper
-        if changed:
-            register = x86.UC_X86_REG_YMM0 if self._avx else x86.UC_X86_REG_XMM0
-            uc.reg_write(register + number, int.from_bytes(value, "little"))
+    @property
+    def vector_exception(self) -> bool:
+        """Tell whether MXCSR has the flag of an exception that it does not mask."""
+        mxcsr = struct.unpack_from("<I", self._area, _MXCSR)[0]
+        return bool(mxcsr & ~(mxcsr >> 7) & 0x3F)
+
+    def _load_x87(self, uc: Uc) -> None:
+        """Registers lie by their place on the stack, and one bit tells which hold something."""
+        status, tags = uc.reg_read(x86.UC_X86_REG_FPSW), uc.reg_read(x86.UC_X86_REG_FPTAG)
+        held = sum(1 << n for n in range(8) if tags >> 2 * n & 3 != _EMPTY)
+        struct.pack_into("<HHB", self._area, 0, uc.reg_read(x86.UC_X86_REG_FPCW), status, held)
+        for number in range(8):
+            mantissa, exponent = uc.reg_read(x86.UC_X86_REG_FP0 + number)
+            place = number - _top(status) & 7
+            struct.pack_into("<QH", self._area, _ST + 16 * place, mantissa, exponent)
+
+    def _store_x87(self, uc: Uc) -> None:
+        control, status, held = struct.unpack_from("<HHB", self._area)
+        uc.reg_write(x86.UC_X86_REG_FPCW, control)
+        uc.reg_write(x86.UC_X86_REG_FPSW, status)
+        tags = sum(_EMPTY << 2 * n for n in range(8) if not held >> n & 1)
+        uc.reg_write(x86.UC_X86_REG_FPTAG, tags)
+        for number in range(8):
+            place = number - _top(status) & 7
+            value = struct.unpack_from("<QH", self._area, _ST + 16 * place)
+            uc.reg_write(x86.UC_X86_REG_FP0 + number, value)
+
+
+def _top(status: int) -> int:
+    """Which register is on top of the x87 stack, by the status word."""
+    return status >> 11 & 7

@@ -1,0 +1,76 @@
+"""The x86 engine against this machine's processor: random instructions on random operands."""
+
+import platform
+import random
+
+import pytest
+
+from uprobes_sim_x86.host.processor import available
+from x86_defects import PROCESSOR
+from x86_judge.draw import ROWS, Bits, legacy_case, vex_case
+from x86_judge.judge import Judge, Verdict, show
+from x86_judge.known import unexplained
+
+WANTED = {"avx2", "bmi1", "bmi2"}
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64" or not WANTED <= PROCESSOR or not available(),
+    reason="this machine is no x86-64 with AVX2 and BMI that traces its children",
+)
+
+
+def told(verdict: Verdict, fields: set[str]) -> str:
+    """Say in which of *fields* the engine and the processor differ."""
+    lines = [f"{verdict.case.code.hex()} {verdict.text}"]
+    for name in sorted(fields):
+        ours, theirs = show(getattr(verdict.ours, name)), show(getattr(verdict.theirs, name))
+        lines.append(f"{name}: {ours} by the engine, {theirs} by the processor")
+    return "\n".join(lines)
+
+
+def judge_vex(bits: Bits, cases: int, seed: int) -> None:
+    rng, judge = random.Random(seed), Judge(bits)
+    for number in range(cases):
+        verdict = judge.judge(vex_case(rng, bits, ROWS[number % len(ROWS)]))
+        assert not verdict.different, told(verdict, verdict.different)
+
+
+def judge_legacy(bits: Bits, cases: int, seed: int) -> None:
+    rng, judge = random.Random(seed), Judge(bits)
+    for _ in range(cases):
+        verdict = judge.judge(legacy_case(rng, bits))
+        fields = unexplained(verdict)
+        assert not fields, told(verdict, fields)
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+def test_our_vex_instructions_are_the_processors(bits: Bits) -> None:
+    judge_vex(bits, cases=1100, seed=1)
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+def test_unicorn_is_wrong_only_where_we_know(bits: Bits) -> None:
+    judge_legacy(bits, cases=1000, seed=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 32])
+def test_many_more_vex_instructions_are_the_processors(bits: Bits) -> None:
+    judge_vex(bits, cases=10_000, seed=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 32])
+def test_unicorn_is_wrong_nowhere_else(bits: Bits) -> None:
+    judge_legacy(bits, cases=10_000, seed=4)
+
+
+def test_our_own_tables_execute_each_of_their_rows() -> None:
+    """What they leave to the host would be judged by itself."""
+    rng, judge = random.Random(5), Judge(64)
+
+    left = [
+        row for row in ROWS if not any(judge.is_ours(vex_case(rng, 64, row)) for _ in range(400))
+    ]
+
+    assert not left

@@ -1,0 +1,1 @@
+"""This machine's processor as the judge of the x86 engine."""
