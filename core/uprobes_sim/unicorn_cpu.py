@@ -107,8 +107,11 @@ class UnicornCpu:
         regs = cast(UnicornRegs, regs)
         was = self._guest.set_step(regs, on=True)
         if was is None:
+            before = self.insns
             found = self._run(regs, mm, 1)
-            return Exit(Stop.SINGLE_STEP) if found.stop is Stop.BUDGET else found
+            next_faults = found.stop is Stop.FAULT and self.insns > before
+            done = found.stop is Stop.BUDGET or next_faults
+            return Exit(Stop.SINGLE_STEP) if done else found
         found = self._run(regs, mm, 2)
         if not was:
             self._guest.set_step(regs, on=False)

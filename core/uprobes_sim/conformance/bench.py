@@ -163,7 +163,7 @@ class Bench:
             code = case.sample.before + case.sample.insn
             text[at : at + len(code)] = code
         size = len(text)
-        self._text = Inode(self._text.ino + 1, "samples", bytes(text[: CODE_PAGES * PAGE_SIZE]))
+        self._text = Inode(self._text.ino + 1, "samples", bytes(text))
         self._probed.mmap(CODE, size, RX, inode=self._text, name="samples")
         self._bare.mmap(CODE, size, RX, inode=Inode(1, "samples", bytes(text)), name="samples")
 

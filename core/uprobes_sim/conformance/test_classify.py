@@ -88,7 +88,7 @@ def test_every_instruction_that_traps_is_known_to_trap(suite: Suite, linked: Lin
 
 def is_trap(linked: Linked, insn: bytes) -> bool:
     """Ask the backend."""
-    size = linked.info.swbp_size
+    size = linked.info.opcode_size
     return linked.hook.is_trap_insn(insn=insn.ljust(size, b"\0")[:size], abi=linked.info.abi)
 
 

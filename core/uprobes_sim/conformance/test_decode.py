@@ -94,7 +94,7 @@ def test_any_bytes_are_a_breakpoint_or_not(suite: Suite, linked: Linked) -> None
     info = linked.info
 
     def check(insn: bytes) -> None:
-        opcode = insn[: info.swbp_size]
+        opcode = insn[: info.opcode_size]
         swbp = linked.hook.is_swbp_insn(insn=opcode, abi=info.abi)
         trap = linked.hook.is_trap_insn(insn=opcode, abi=info.abi)
         assert trap or not swbp, f"{opcode.hex()} is the breakpoint, and no trap"

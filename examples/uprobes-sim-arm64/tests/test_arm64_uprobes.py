@@ -133,6 +133,15 @@ def test_an_instruction_in_the_slot_dies_as_in_its_place(
     assert box.regs.ip == TEXT + 4
 
 
+@pytest.mark.parametrize("number", [0, 1, 4, 6, 1000])
+def test_a_breakpoint_of_others_is_sigtrap_beside_probes(number: int) -> None:
+    box = Box(NOP, BRK0 | number << 5, SVC)
+    box.probe(0)
+    box.run()
+
+    assert (box.task.killed_by, box.regs.ip) == (Signal.SIGTRAP, TEXT + 4)
+
+
 @pytest.mark.parametrize("errata", ["linux", "none"])
 def test_a_vector_literal_is_loaded_from_near_the_slot_unless_told_otherwise(errata: str) -> None:
     box = Box(0x5C000040, SVC, 0x89ABCDEF, 0x01234567, errata=errata)  # ldr d0, #8

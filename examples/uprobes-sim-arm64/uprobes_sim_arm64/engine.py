@@ -44,6 +44,8 @@ _MSR_IMMEDIATE: Final = Encoding("1101010100000 op1:3 0100 CRm:4 op2:3 11111")
 _DC_ZVA: Final = Encoding("1101010100001 011 0111 0100 001 Rt:5")
 _COUNTER: Final = Encoding("110101010011 1 011 1110 0000 x:3 Rt:5")
 _RNDR: Final = Encoding("110101010011 1 011 0010 0100 00 x:1 Rt:5")
+_BRK: Final = Encoding("11010100001 imm16:16 00000")
+_BRK_UPROBES: Final = 5
 _WFI: Final = Encoding("11010101000000110010000001111111")
 _ERET: Final = Encoding("1101011010 x:1 11111 rest:16")
 """It and its kin."""
@@ -153,6 +155,9 @@ class Arm64Guest:
         elif word in _COUNTER or word in _RNDR:
             self._time += _TICKS
             regs.set_x(word & 31, self._time)
+        elif word in _BRK:
+            info = SigInfo(Signal.SIGTRAP, SiCode.TRAP_BRKPT, regs.ip)
+            return Exit(Stop.FAULT, info)
         elif word not in _WFI:
             return self.illegal(regs)
         regs.ip = Vaddr(regs.ip + AARCH64_INSN_SIZE)
@@ -161,6 +166,8 @@ class Arm64Guest:
 
 def _is_special(word: int) -> bool:
     """Tell whether the engine must not be given this instruction."""
+    if word in _BRK:  # those of others are nothing that uprobes are asked about
+        return _BRK.take_apart(word)["imm16"] != _BRK_UPROBES
     return any(word in each for each in _SPECIAL) or _is_privileged(word)
 
 

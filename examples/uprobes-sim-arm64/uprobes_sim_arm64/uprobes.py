@@ -32,6 +32,7 @@ from uprobes_sim_arm64.process import syscall_get_arguments as syscall_get_argum
 from uprobes_sim_arm64.process import syscall_get_nr as syscall_get_nr
 from uprobes_sim_arm64.process import syscall_set_return_value as syscall_set_return_value
 from uprobes_sim_arm64.regs import PtRegs
+from uprobes_sim_arm64.samples import arch_insn_samples as arch_insn_samples
 from uprobes_sim_arm64.table import Way, find
 
 INTERFACE: Final = 1
@@ -138,15 +139,7 @@ def arch_uretprobe_hijack_return_addr(
 def arch_uprobe_exception_notify(task: Task, stop: Stop) -> bool:
     if stop is Stop.SINGLE_STEP:
         return uprobe_post_sstep_notifier(task)
-    return _is_ours(task) and uprobe_pre_sstep_notifier(task)
-
-
-def _is_ours(task: Task) -> bool:
-    """Tell whether the brk that was hit has the number of uprobes' (call_break_hook)."""
-    try:
-        return task.mm.read(task.regs.ip, AARCH64_INSN_SIZE, force=True) == INFO.swbp_insn
-    except PageFault:
-        return False
+    return uprobe_pre_sstep_notifier(task)
 
 
 @hookimpl

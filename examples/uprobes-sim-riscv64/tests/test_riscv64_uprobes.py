@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from riscv64_box import DATA, TEXT, Box
+from riscv64_box import DATA, TEXT, Box, ExitOnly
 from uprobes_sim.arch import Abi
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import LinkError, Refused, UnknownKernelError
@@ -160,6 +160,18 @@ def test_an_instruction_in_the_slot_dies_as_in_its_place(
 
     assert box.task.killed_by is signal
     assert box.regs.ip == TEXT + 2
+
+
+@pytest.mark.parametrize("errata", ["linux", "none"])
+def test_the_address_of_a_misaligned_atomic_is_that_of_the_slot(errata: str) -> None:
+    box = Box(0x00A5B52F, ECALL, errata=errata)  # amoadd.d
+    box.regs.set("a1", DATA + 3)
+    caught = list[int]()
+    box.task.tracer = lambda info: caught.append(info.addr)
+    box.probe(0)
+    box.machine.run(box.task, ExitOnly(), until=3)
+
+    assert (caught[0] == TEXT) is (errata == "none")
 
 
 @pytest.mark.parametrize("word", [0x30002573, 0x00002573, 0xC0302573, 0x00200073, 0xC0101573])

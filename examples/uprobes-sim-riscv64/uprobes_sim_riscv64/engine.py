@@ -58,6 +58,7 @@ class RiscvGuest:
     registers = (
         riscv.UC_RISCV_REG_PC,
         *(getattr(riscv, f"UC_RISCV_REG_{name.upper()}") for name in GENERAL),
+        riscv.UC_RISCV_REG_FCSR,
     )
     sticky = frozenset[int]()
     preserved = tuple(REST.values())

@@ -7,6 +7,7 @@ from uprobes_sim.errata import Erratum
 
 X0: Final = "riscv64.x0"
 RESERVED_BRANCH: Final = "riscv64.reserved_branch"
+SLOT_ADDRESS: Final = "riscv64.slot_address"
 
 
 class Defect(NamedTuple):
@@ -24,6 +25,11 @@ def writes_x0(row: str, fields: Mapping[str, int]) -> bool:
 def is_no_branch(row: str, fields: Mapping[str, int]) -> bool:
     """Tell whether a branch has a condition that there is not."""
     return row == "branch" and fields["funct3"] in (0b010, 0b011)
+
+
+def is_atomic(row: str, fields: Mapping[str, int]) -> bool:
+    """Tell whether an instruction is SIGBUS where its operand is misaligned."""
+    return row in ("lr", "sc") or row.startswith("amo")
 
 
 _READ: Final = "read: arch/riscv/kernel/probes/simulate-insn.c"
@@ -56,5 +62,20 @@ DEFECTS: Final = (
             upstream="nothing known",
         ),
         is_no_branch,
+    ),
+    Defect(
+        Erratum(
+            id=SLOT_ADDRESS,
+            since=(5, 12),
+            until=None,
+            instructions="atomics with a misaligned operand; whatever else is a signal about the "
+            "instruction itself",
+            effect="si_addr is that of the copy in the slot, since riscv does not ask "
+            "uprobe_get_trap_addr",
+            severity="note",
+            evidence="read: arch/riscv/kernel/traps.c, do_trap_error",
+            upstream="so on all architectures but x86",
+        ),
+        is_atomic,
     ),
 )

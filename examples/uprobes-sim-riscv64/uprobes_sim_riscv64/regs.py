@@ -13,16 +13,21 @@ GENERAL: Final = (
     *(f"t{number}" for number in range(3, 7)),
 )
 """x1 to x31, as the kernel calls them. x0 is zero."""
-WORDS: Final = ("epc", *GENERAL)
-"""Registers of `RegisterFile.values`, in its order: like pt_regs, by number."""
+WORDS: Final = ("epc", *GENERAL, "fcsr")
+"""Registers of `RegisterFile.values`, in its order: like pt_regs, by number, and fcsr.
+
+Unicorn 2.1.4 loses the flags of fcsr when it changes to another task by itself.
+"""
 
 RA, SP, TP, A0, A7 = 1, 2, 4, 10, 17
 
 _AT: Final = {name: at for at, name in enumerate(WORDS)}
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
+_FCSR: Final = 0xFF
+"""Rounding mode and flags."""
 
 _F0: Final = 158
-REST: Final = {f"f{number}": _F0 + number for number in range(32)} | {"fcsr": 43}
+REST: Final = {f"f{number}": _F0 + number for number in range(32)}
 """Registers that stay inside Unicorn, by its number (UC_RISCV_REG_*).
 
 Importing Unicorn's constants here would cost every command.
@@ -89,4 +94,4 @@ class PtRegs:
         elif at is None:
             self.file.write(REST[name], value)
         else:
-            self.file.values[at] = value & _MASK
+            self.file.values[at] = value & (_FCSR if name == "fcsr" else _MASK)

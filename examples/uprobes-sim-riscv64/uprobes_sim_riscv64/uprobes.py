@@ -1,5 +1,6 @@
 """The riscv64 side of uprobes, after arch/riscv/kernel/probes/uprobes.c."""
 
+from dataclasses import replace
 from typing import Final, cast
 
 from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
@@ -15,7 +16,7 @@ from uprobes_sim.uretprobes import ReturnInstance, RpCheck
 from uprobes_sim.version import Behaviour, Config
 from uprobes_sim_riscv64.behaviours import BEHAVIOURS
 from uprobes_sim_riscv64.encoding import insn_size
-from uprobes_sim_riscv64.errata import RESERVED_BRANCH, X0, is_no_branch, writes_x0
+from uprobes_sim_riscv64.errata import RESERVED_BRANCH, SLOT_ADDRESS, X0, is_no_branch, writes_x0
 from uprobes_sim_riscv64.explain import arch_errata as arch_errata
 from uprobes_sim_riscv64.explain import arch_format_insn as arch_format_insn
 from uprobes_sim_riscv64.explain import arch_insn_fields as arch_insn_fields
@@ -35,6 +36,7 @@ from uprobes_sim_riscv64.process import syscall_get_arguments as syscall_get_arg
 from uprobes_sim_riscv64.process import syscall_get_nr as syscall_get_nr
 from uprobes_sim_riscv64.process import syscall_set_return_value as syscall_set_return_value
 from uprobes_sim_riscv64.regs import PtRegs
+from uprobes_sim_riscv64.samples import arch_insn_samples as arch_insn_samples
 from uprobes_sim_riscv64.table import Way, find
 
 INTERFACE: Final = 1
@@ -121,8 +123,13 @@ def arch_uprobe_skip_sstep(auprobe: ArchUprobe, regs: Regs, task: Task) -> bool:
 
 @hookimpl
 def arch_uprobe_abort_xol(auprobe: ArchUprobe, regs: Regs, task: Task) -> None:
-    assert task.utask is not None
-    regs.ip = task.utask.vaddr
+    utask = task.utask
+    assert utask is not None
+    regs.ip = utask.vaddr
+    if not task.config.acts(SLOT_ADDRESS):
+        for at, info in enumerate(task.pending):
+            if info.addr == utask.xol_vaddr:
+                task.pending[at] = replace(info, addr=utask.vaddr)
 
 
 @hookimpl
