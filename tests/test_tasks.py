@@ -3,9 +3,11 @@
 from collections import Counter
 
 import pytest
+from typer.testing import CliRunner
 
 from elf_programs import program, run_natively
 from test_programs import Events, output_of, run_probed
+from uprobes_sim_cli.app import app
 
 BOTH = ("powerpc64le", "x86_64")
 FLOATING_POINT = {"powerpc64le": "scale+0x18", "x86_64": "scale+4"}
@@ -66,6 +68,26 @@ def test_signal_frames_are_those_of_the_kernel(target: str) -> None:
     events = run_probed(path, ["probed", "step_over", "on_stack%return"], [], b"")
 
     assert output_of(events, 1) == run_natively(target, path).stdout
+
+
+@pytest.mark.parametrize("target", ["x86_64", "x86"])
+def test_handlers_are_told_of_faults_what_the_kernel_tells(target: str) -> None:
+    """Signal, code, address, number of the exception and its error code. QEMU tells other codes."""
+    path = program(target, "faults")
+
+    events = run_probed(path, [], [], b"")
+
+    assert output_of(events, 1) == run_natively(target, path).stdout
+
+
+def test_beside_a_probe_a_trap_of_the_program_tells_of_the_fault_before_it() -> None:
+    """Seen on a live 6.18: uprobes have claimed the exception before its number is noted."""
+    command = ["run", str(program("x86_64", "faults")), "-p", "load", "--no-compare"]
+
+    result = CliRunner().invoke(app, command)
+
+    assert "trap: signal 5 code 128 at nothing, trapno 14 err 4 cr2 0" in result.stdout
+    assert "hits: load 4\n" in result.stdout
 
 
 def test_threads_wait_for_a_slot_when_all_are_taken() -> None:

@@ -137,7 +137,7 @@ def json_line(value: Json) -> str:
 
 def trace_line(event: Hit | Return) -> str:
     """Write a hit as the kernel's `trace_pipe` does, with the step where it has the time."""
-    head = f"{event.comm:>16}-{event.pid:<7} [000] ..... {event.step:>5}: {event.probe}: "
+    head = f"{event.comm:>16}-{event.tid:<7} [000] ..... {event.step:>5}: {event.probe}: "
     if isinstance(event, Return):
         return f"{head}(0x{event.vaddr:x} <- 0x{event.func:x}) retval=0x{event.retval:x}"
     line = f'{head}(0x{event.vaddr:x}) how={event.how} insn="{event.text}"'

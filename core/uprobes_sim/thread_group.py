@@ -59,6 +59,8 @@ class ThreadGroup:
     """ITIMER_REAL."""
     real_interval: int = 0
     """Of that timer, in nanoseconds; 0: it goes off once."""
+    posix_timers: dict[int, object] = field(default_factory=dict)
+    """Those of timer_create, by number."""
 
     def join(self, task: "Task") -> None:
         """Make *task* one of its threads; the first is the leader and names it."""

@@ -240,6 +240,29 @@ int main(void)
 	alarm_in(5000);
 	pause();
 	printf("paused: %s\n", strerror(errno));
+
+	timer_t timer;
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1};
+	struct itimerspec once = {.it_value = {.tv_nsec = 3000000}}, rest;
+	event.sigev_value.sival_int = 77;
+	sigaddset(&set, SIGRTMIN + 1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	timer_create(CLOCK_MONOTONIC, &event, &timer);
+	timer_settime(timer, 0, &once, NULL);
+	siginfo_t info;
+	got = sigwaitinfo(&set, &info);
+	timer_gettime(timer, &rest);
+	printf("timer: %d, code %d value %d, left %d\n", got - SIGRTMIN, info.si_code,
+	       info.si_value.sival_int, rest.it_value.tv_nsec != 0);
+	timer_delete(timer);
+	union sigval value = {.sival_int = 5};
+	for (int i = 0; i < 3; i++, value.sival_int++)
+		sigqueue(getpid(), SIGRTMIN + 1, value);
+	for (int i = 0; i < 3; i++) {
+		sigwaitinfo(&set, &info);
+		printf("queued: code %d value %d\n", info.si_code, info.si_value.sival_int);
+	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGUSR1, SIG_IGN);
 	raise(SIGUSR1);
 	struct sigaction asked;

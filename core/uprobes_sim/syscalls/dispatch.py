@@ -19,6 +19,7 @@ from uprobes_sim.syscalls import (  # noqa: F401  # each enters its calls into t
     futex,
     memory,
     paths,
+    posix_timers,
     process,
     resources,
     rw,

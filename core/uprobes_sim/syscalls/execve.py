@@ -13,6 +13,7 @@ from uprobes_sim.fork import new_mm
 from uprobes_sim.loader import Program, machine_name, parse
 from uprobes_sim.signals import SIG_IGN
 from uprobes_sim.syscalls.kernel import Kernel
+from uprobes_sim.syscalls.posix_timers import sys_timer_delete
 from uprobes_sim.syscalls.registry import Int, Ptr, syscall
 from uprobes_sim.syscalls.walk import AT_FDCWD, node_at
 from uprobes_sim.task import Task, Thread
@@ -132,6 +133,8 @@ def _begin_new_exec(k: Kernel, task: Task) -> None:
     group.exec_task = task
     k.tasks.sched.wait_event("de_thread", lambda: group.threads == [task])
     group.exec_task = None
+    for number in list(group.posix_timers):
+        sys_timer_delete(k, task, number)
     task.pid = group.tgid
     uprobe_free_utask(task)
     if task.files.users > 1:

@@ -18,7 +18,7 @@ _TIMEVAL: Final = Layout("l:sec l:usec")
 _TMS: Final = Layout("l:utime l:stime l:cutime l:cstime")
 
 _CLOCK_REALTIME: Final = 0
-_REALTIME: Final = frozenset({0, 5, 11})
+REALTIME: Final = frozenset({0, 5, 11})
 """CLOCK_REALTIME, its coarse kin, CLOCK_TAI: time since 1970."""
 _MONOTONIC: Final = frozenset({1, 2, 3, 4, 6, 7})
 """The others: time since the start, of which all is spent in the one process."""
@@ -30,10 +30,10 @@ _CLK_TCK: Final = 100
 
 def _look(k: Kernel, clock: int) -> int:
     """Read a clock, in nanoseconds; that takes a moment."""
-    if clock not in _REALTIME | _MONOTONIC:
+    if clock not in REALTIME | _MONOTONIC:
         raise KernelError(Errno.EINVAL, f"no clock {clock}")
     k.clock.look()
-    return k.clock.now if clock in _REALTIME else k.clock.uptime
+    return k.clock.now if clock in REALTIME else k.clock.uptime
 
 
 def duration(k: Kernel, task: Task, vaddr: int, layout: Layout) -> int | None:
