@@ -17,8 +17,8 @@ class Tasks:
         self.futexes = Futexes()
         self.created: list[Task] = []
         """Every task there ever was, in the order of creation."""
-        self.body: Callable[[Task], None] | None = None
-        """What the machine does with a task until it has ended."""
+        self.body: Callable[[Task], None] = lambda task: None
+        """What the machine does with a task until it has ended. Without a machine none moves."""
         self.on_exit: Callable[[Task], None] = lambda task: None
         """Told of each task that has ended, while its memory is still there."""
         self._last = 0
@@ -35,9 +35,7 @@ class Tasks:
 
     def wake_up_new_task(self, task: Task) -> None:
         """Let *task* run when it is its turn."""
-        body = self.body
-        assert body is not None, "these tasks belong to no machine"
-        self.sched.spawn(task.comm, lambda: body(task))
+        self.sched.spawn(task.comm, lambda: self.body(task))
 
     def find_task(self, pid: int) -> Task | None:
         """Find a thread that has not ended (find_task_by_vpid)."""
