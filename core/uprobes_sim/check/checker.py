@@ -31,6 +31,7 @@ from uprobes_sim.verdict import Verdict
 
 _FAR: Final = 128
 """Instructions on either side among which one is looked for that is emulated."""
+_GOING_ON: Final = ("next", "call")
 _HARMFUL: Final = ("damages", "kills", "misses")
 
 
@@ -180,7 +181,8 @@ class Checker:
                     "comes at mmap, to nobody, and there are no hits"
                 )
             )
-        insn, size = self.explainer.written(spot.insn)
+        there = reading.offset < len(self.program.data)
+        insn, size = self.explainer.written(spot.insn) if there else ("", 0)
         if verdict.verdict == "reject":
             warnings = [replace(each, severity=_harmless(each.severity)) for each in warnings]
         return Checked(
@@ -190,7 +192,7 @@ class Checker:
             other,
             insn,
             size,
-            self.explainer.text(spot),
+            self.explainer.text(spot) if there else "",
             self._nearby(site) if verdict.verdict == "xol" else None,
         )
 
@@ -298,10 +300,10 @@ def _block(insns: list[tuple[Vaddr, Flow]], here: int, targets: set[Vaddr | None
         if at > here and insns[at][0] in targets:
             break
         yield at
-        if insns[at][1].kind != "next":
+        if insns[at][1].kind not in _GOING_ON:
             break
     for at in range(here, 0, -1):
-        if insns[at][0] in targets or insns[at - 1][1].kind != "next":
+        if insns[at][0] in targets or insns[at - 1][1].kind not in _GOING_ON:
             break
         yield at - 1
 

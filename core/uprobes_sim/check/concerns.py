@@ -8,7 +8,6 @@ from uprobes_sim.check import rules
 from uprobes_sim.check.dynamic import used
 from uprobes_sim.check.site import Site
 from uprobes_sim.languages import NAME_LONGEST
-from uprobes_sim.symbols import read_section
 from uprobes_sim.units import PAGE_SIZE
 from uprobes_sim.verdict import Caution
 
@@ -75,7 +74,7 @@ def not_code(site: Site) -> Iterator[Caution]:
 
 def unmapped(site: Site) -> Iterator[Caution]:
     """Warn of places that nobody loads."""
-    if site.reading.segment is None:
+    if site.reading.segment is None and site.reading.offset < len(site.program.data):
         yield rules.UNMAPPED.caution("no segment loads this part of the file: there are no hits")
 
 
@@ -260,8 +259,6 @@ def semaphores(site: Site) -> Iterator[Caution]:
     """Warn of reference counters that do not count, or not alike."""
     from uprobes_sim.check.usdt import read_tracepoints
 
-    if read_section(site.program.data, ".note.stapsdt") is None:
-        return
     here = [each for each in read_tracepoints(site.program) if each.vaddr == site.reading.vaddr]
     wanted = {each.semaphore for each in here}
     if len(wanted) > 1:

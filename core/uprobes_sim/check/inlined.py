@@ -21,20 +21,22 @@ _MOST: Final = 8 << 20
 @lru_cache(maxsize=16)
 def copies_of(program: Program, name: str) -> tuple[Vaddr, ...]:
     """Find where *name* was copied to; nowhere, as well, where DWARF is missing or broken."""
-    if b".debug_info" not in program.data or name.encode() not in program.data:
+    if not _has_dwarf(program) or name.encode() not in program.data:
         return ()
     from elftools.elf.elffile import ELFFile
 
     try:
         elf = ELFFile(BytesIO(program.data))
-        if not elf.has_dwarf_info():
-            return ()
-        info = read_section(program.data, ".debug_info")
-        if info is None or len(info.data) > _MOST:
-            return ()
         return tuple(sorted(set(_copies(elf.get_dwarf_info(), name))))
     except Exception:  # whatever pyelftools meets in a broken file
         return ()
+
+
+@lru_cache(maxsize=16)
+def _has_dwarf(program: Program) -> bool:
+    """Tell whether there is DWARF, and not so much of it that nobody would wait for the answer."""
+    info = read_section(program.data, ".debug_info")
+    return info is not None and 0 < len(info.data) <= _MOST
 
 
 def _copies(dwarf: "DWARFInfo", name: str) -> Iterator[Vaddr]:

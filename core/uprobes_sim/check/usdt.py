@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -27,6 +28,7 @@ class Tracepoint:
     """Counter of those who watch; None: the tracepoint has none."""
 
 
+@lru_cache(maxsize=16)
 def read_tracepoints(program: Program) -> list[Tracepoint]:
     """List the tracepoints of *program*; none where the notes are missing or broken."""
     notes = read_section(program.data, _SECTION)
