@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from check_cases import CASES, Case, archived
+from check_cases import CASES, CODE, EXCEPTIONS, FUNCTION, Case, archived, compiled, x86
+from elf_maker import R, Segment, Sym, X
 from uprobes_sim.check.archive import Held, load_held
 from uprobes_sim.check.checker import Checked, Checker
 from uprobes_sim.check.rules import RULES, SEVERITIES
 from uprobes_sim.choice import Options, link_for
 from uprobes_sim.errors import ProbeError
 from uprobes_sim.loader import load
+from uprobes_sim.units import Vaddr
 
 
 def checker(path: Path, kernel: str = "6.18") -> Checker:
@@ -37,6 +39,41 @@ def test_the_rule_warns(case: Case, tmp_path: Path) -> None:
         warning for each in found for warning in each.verdict.warnings if warning.rule == case.rule
     )
     assert warning.severity == RULES[case.rule].severity
+
+
+IMPORTS = "#include <math.h>\nint main(int c, char **v) { return (int)cosh(c); }"
+ONLY_INLINED = """
+static inline __attribute__((always_inline)) int twice(int a) { return a * 2 + 1; }
+int main(int argc, char **argv) { return twice(argc); }
+"""
+ERRORS = (
+    Case("check.undefined", compiled(IMPORTS, "-lm"), "cosh", "main"),
+    Case("check.inlined", compiled(ONLY_INLINED, "-g", "-O2"), "twice", "main"),
+)
+"""What is no place at all: an error that names the rule."""
+
+
+def test_every_rule_has_a_test_with_a_file_that_has_it() -> None:
+    tested = {case.rule for case in (*CASES, *ERRORS)} | {"check.archive"}
+
+    assert tested == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (ERRORS[0], r"imports cosh; \S*/libm\.so\.6 defines it"),
+        (ERRORS[1], "no symbol twice, only copies of it in its callers, at 0x"),
+    ],
+    ids=str,
+)
+def test_what_is_no_place_is_told_by_rule(case: Case, message: str, tmp_path: Path) -> None:
+    found = checker(case.build(tmp_path))
+
+    with pytest.raises(ProbeError, match=message) as caught:
+        found.check(case.probe)
+
+    assert caught.value.rule == case.rule
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.harmless], ids=str)
@@ -80,3 +117,70 @@ def test_a_compressed_file_in_an_archive_cannot_be_probed(tmp_path: Path) -> Non
 
     assert caught.value.rule == "check.archive"
     assert caught.value.rule in RULES
+
+
+NEAR = x86(
+    code=bytes.fromhex("4889e5c5f9ebc84889e5555d7400c3"),
+    symbols=(Sym("f", CODE, size=15),),
+)
+"""mov; vpor, which is emulated wrongly; mov; push; pop; je; ret."""
+
+
+@pytest.mark.parametrize(
+    ("offset", "distance", "same_path"), [(0, 10, True), (7, 3, True), (14, -2, False)]
+)
+def test_the_nearest_emulated_instruction_is_one_that_does_no_harm(
+    offset: int, distance: int, same_path: bool, tmp_path: Path
+) -> None:
+    (found,) = checker(NEAR(tmp_path)).check(f"f+{offset}")
+
+    assert found.nearby is not None
+    assert (found.nearby.distance, found.nearby.same_path) == (distance, same_path)
+
+
+def test_an_emulated_instruction_needs_no_other(tmp_path: Path) -> None:
+    (found,) = checker(NEAR(tmp_path)).check("f+10")
+
+    assert (found.verdict.verdict, found.nearby) == ("emulate", None)
+
+
+def test_a_number_is_read_in_both_senses(tmp_path: Path) -> None:
+    """The code is loaded at CODE, and starts at 0x1000 of the file; so does another, elsewhere."""
+    low = Segment(0x1000, bytes([0x55, 0xC3]), flags=R | X)
+    found = checker(x86(segments=(low,))(tmp_path))
+
+    (as_offset,) = found.check("@0x1000")
+    (as_address,) = found.check("0x1000")
+
+    for one, two in ((as_offset, as_address), (as_address, as_offset)):
+        assert one.reading is not None
+        assert one.reading == two.other
+        assert one.reading.section == (".text" if one is as_offset else None)
+    assert as_offset.reading is not None
+    assert as_offset.reading.vaddr == CODE
+    assert [as_offset.insn, as_address.insn] == ["b844332211", "55"]
+
+
+@pytest.mark.parametrize(
+    ("at", "starts", "confident"), [(7 * 12, True, False), (7 * 12 + 2, False, True)]
+)
+def test_a_stripped_file_is_read_from_many_places(
+    at: int, starts: bool, confident: bool, tmp_path: Path
+) -> None:
+    code = checker(x86(symbols=(), code=FUNCTION * 20)(tmp_path)).code
+
+    found = code.boundary(Vaddr(CODE + at))
+
+    assert found.starts == starts
+    assert 0.5 < found.confidence < 1
+    assert "readings" in found.basis
+
+
+def test_frames_tell_starts_where_there_are_no_symbols(tmp_path: Path) -> None:
+    path = compiled(EXCEPTIONS, "-s", language="c++")(tmp_path)
+    code = checker(path).code
+
+    (start,) = {start for start in code.frames.starts if code.frames.at(start).handles}  # type: ignore[union-attr]
+    found = code.boundary(Vaddr(start + 2))  # push %rbp; mov %rsp,%rbp
+
+    assert (found.starts, found.confidence, found.basis) == (False, 1.0, ".eh_frame")
