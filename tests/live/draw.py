@@ -313,8 +313,8 @@ def _byte(rex: int) -> bytes:
 
 
 _LEA: Final = b"\x8d"
-_HORIZONTAL: Final = frozenset({b"\x38\x02", b"\x38\x06"})
-"""phaddd and phsubd: Unicorn reads of its source what it has written, if both are one."""
+_HORIZONTAL: Final = frozenset(bytes([0x38, opcode]) for opcode in (1, 2, 3, 5, 6, 7))
+"""phaddw to phsubsw: Unicorn reads of its source what it has written, if both are one."""
 
 _KINDS: Final[tuple[Callable[[Draw, int], Drawn], ...]] = (
     *(Draw.integer,) * 9,
