@@ -60,6 +60,15 @@ def recorded(release: str) -> list[Table]:
     return tables
 
 
+def sampled(release: str) -> list[tuple[Bits, str, bytes]]:
+    """Read the answers to a sample of encodings by rule: mode, letter, code."""
+    found = list[tuple[Bits, str, bytes]]()
+    for line in _lines(f"sample_{release}.txt"):
+        bits, letter, code = line.split()
+        found.append((64 if bits == "64" else 32, letter, bytes.fromhex(code)))
+    return found
+
+
 def executed(release: str) -> list[tuple[Bits, bytes, str]]:
     """Read how a release executes the named instructions: mode, code, how."""
     found = list[tuple[Bits, bytes, str]]()

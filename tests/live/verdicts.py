@@ -45,15 +45,21 @@ class Ours:
         return "accepted"
 
 
+def write_encodings(path: Path, codes: Sequence[bytes], bits: Bits) -> list[int]:
+    """Write a program with *codes* in its text; answer their offsets in the file."""
+    text = WAIT[bits] + EXIT[bits]
+    first = -(-len(text) // SLOT) * SLOT
+    text = text.ljust(first, b"\0") + b"".join(code.ljust(SLOT, b"\0") for code in codes)
+    write_program(path, text, bits)
+    return [PAGE + first + SLOT * at for at in range(len(codes))]
+
+
 def live_verdicts(
     codes: Sequence[bytes], likely: Sequence[str], bits: Bits, kernel: LiveKernel, folder: Path
 ) -> list[str]:
     """Register a probe on each of *codes*, in the text of a running program of *bits*."""
-    text = WAIT[bits] + EXIT[bits]
-    first = -(-len(text) // SLOT) * SLOT
-    text = text.ljust(first, b"\0") + b"".join(code.ljust(SLOT, b"\0") for code in codes)
-    path = write_program(folder / f"encodings-{bits}", text, bits)
-    offsets = [PAGE + first + SLOT * at for at in range(len(codes))]
+    path = folder / f"encodings-{bits}"
+    offsets = write_encodings(path, codes, bits)
     with running(path):
         return kernel.verdicts(path, offsets, likely)
 

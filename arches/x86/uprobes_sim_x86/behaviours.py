@@ -10,28 +10,29 @@ BEHAVIOURS: Final = (
         (3, 5),
         (4, 1),
         "the table of two-byte opcodes is looked at: syscall, sysenter and ud2 are ENOTSUPP",
-        "good_2byte_insns of older trees (the release from memory)",
+        "good_2byte_insns of older trees; 6.1.192 in QEMU accepts them (the release from memory)",
     ),
     Behaviour(
         "x86_branches_emulated",
         (3, 16),
         None,
         "jmp, jcc, call and nop are emulated; before, only nop is skipped",
-        "arch/x86/kernel/uprobes.c, branch_xol_ops (the release from memory)",
+        "arch/x86/kernel/uprobes.c, branch_xol_ops; 6.1.192 in QEMU (the release from memory)",
     ),
     Behaviour(
         "x86_push_emulated",
         (4, 16),
         None,
         "push of a register is emulated",
-        "arch/x86/kernel/uprobes.c, push_xol_ops (the release from memory)",
+        "arch/x86/kernel/uprobes.c, push_xol_ops; 6.1.192 in QEMU (the release from memory)",
     ),
     Behaviour(
         "x86_masking_refused",
         (4, 18),
         None,
         "mov to %ss, and what is taken for pop %ss, are ENOTSUPP",
-        "arch/x86/kernel/uprobes.c, insn_masking_exception (the release from memory)",
+        "arch/x86/kernel/uprobes.c, insn_masking_exception; 6.1.192 in QEMU (the release from "
+        "memory)",
     ),
     Behaviour(
         "x86_word_nop_accepted",
@@ -75,6 +76,6 @@ BEHAVIOURS: Final = (
         (6, 18),
         None,
         "the kernel's own no-ops of up to eight bytes are emulated",
-        "live 6.18 kernel",
+        "live 6.18 kernel; 6.1.192 and 6.12.117 in QEMU step them",
     ),
 )

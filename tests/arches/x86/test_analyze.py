@@ -15,7 +15,7 @@ from uprobes_sim_x86.behaviours import BEHAVIOURS
 from uprobes_sim_x86.errata import ROWS
 from uprobes_sim_x86.insn import MAX_INSN_SIZE, Undecodable, decode
 from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, PushOps
-from x86_verdicts import executed, lead, recorded
+from x86_verdicts import executed, lead, recorded, sampled
 
 HERE = Path(__file__).parent
 LETTERS = {"ENOTSUPP": "N", "ENOEXEC": "X"}
@@ -61,7 +61,18 @@ def test_every_opcode_gets_the_verdict_of_the_kernel(
     assert found == letters
 
 
-@pytest.mark.parametrize("release", ["6.1"])
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
+def test_encodings_by_rule_get_the_verdict_of_the_kernel(release: str) -> None:
+    config = machine(parse_release(release, releases(BEHAVIOURS)))
+    rows = sampled(release)
+
+    wrong = [row for row in rows if verdict(row[2], row[0], config) != row[1]]
+
+    assert len(rows) > 1_500
+    assert wrong == []
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
 def test_what_is_probed_is_executed_as_the_kernel_does(release: str) -> None:
     config = machine(parse_release(release, releases(BEHAVIOURS)))
     wrong = [
