@@ -106,6 +106,7 @@ class Machine:
         """Run one task until it has ended; others have their turn meanwhile."""
         cpu, uprobes = self.cpu, self.uprobes
         self._set_tick()
+        self._exit_to_user_mode(task)
         while not task.dead:
             if self._until is not None and cpu.insns + self._entries >= self._until:
                 self.sched.pause()

@@ -19,7 +19,7 @@ import signal
 import threading
 from collections.abc import Set
 from enum import Enum, auto
-from typing import Any, Final, cast
+from typing import Final, cast
 from weakref import WeakSet
 
 from unicorn import Uc, UcError
@@ -131,12 +131,14 @@ class UnicornCpu:
 
     def read(self, file: RegisterFile, register: int) -> int:
         """Read a register that is not in `RegisterFile.values`, by Unicorn's id."""
-        value: int = self._holder(file).reg_read(register)
+        self.enter(file)  # a context that is not loaded has no wide registers
+        value: int = self._uc.reg_read(register)
         return value
 
     def write(self, file: RegisterFile, register: int, value: int) -> None:
         """Write a register that is not in `RegisterFile.values`, by Unicorn's id."""
-        self._holder(file).reg_write(register, value)
+        self.enter(file)
+        self._uc.reg_write(register, value)
 
     def copy(self, file: RegisterFile) -> object:
         """Copy what Unicorn knows of a task beyond `RegisterFile.values`."""
@@ -152,9 +154,6 @@ class UnicornCpu:
             self._file, file.engine = file, self
             while file.pending:
                 self._uc.reg_write(*file.pending.popitem())
-
-    def _holder(self, file: RegisterFile) -> Any:  # noqa: ANN401  Uc or its context
-        return self._uc if file is self._file else file.context
 
     # --- one run of Unicorn -------------------------------------------------
 

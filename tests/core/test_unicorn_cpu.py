@@ -4,6 +4,7 @@ import pytest
 
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
+from uprobes_sim.fork import dup_mm
 from uprobes_sim.memory import VmFlags
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.units import PAGE_SIZE, Vaddr
@@ -265,3 +266,40 @@ def test_two_tasks_have_their_own_vectors() -> None:
     box.cpu.run(other, box.mm, 100)
 
     assert (box.regs.get("xmm0"), other.get("xmm0")) == (5, 7)
+
+
+def test_after_a_fork_a_store_of_the_parent_is_not_seen_by_the_child(bits: Bits) -> None:
+    """The page was writable in Unicorn's TLB; it must not stay so."""
+    box = Box("8803 8803 cc", bits, ax=0x11, bx=DATA)
+    box.run(1)
+    child = dup_mm(box.mm)
+
+    box.regs.ax = 0x22
+    box.run(1)
+
+    assert (box.mm.read(DATA, 1), child.read(DATA, 1)) == (b"\x22", b"\x11")
+
+
+def test_one_engine_runs_two_address_spaces_in_turn(bits: Bits) -> None:
+    box = Box("8803 8a03 8803 cc", bits, ax=0x11, bx=DATA)
+    box.run(1)
+    mm, other = dup_mm(box.mm), box.regs.copy()
+    other.ax = 0x22
+
+    for _ in range(2):
+        box.run(1)
+        box.cpu.run(other, mm, 1)
+
+    assert (box.mm.read(DATA, 1), mm.read(DATA, 1)) == (b"\x11", b"\x11")
+    assert (box.regs.ax & 0xFF, other.ax & 0xFF) == (0x11, 0x11)
+
+
+def test_tasks_have_their_own_vectors(bits: Bits) -> None:
+    box = Box("0f57c0 660f76c0 90 90 cc", bits)  # xorps; pcmpeqd
+    box.run(2)
+    child = box.regs.copy()
+
+    box.regs.set("xmm0", 5)
+    box.run(1)
+
+    assert (box.regs.get("xmm0"), child.get("xmm0")) == (5, (1 << 128) - 1)

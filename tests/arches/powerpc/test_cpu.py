@@ -6,6 +6,7 @@ from powerpc_program import CODE, DATA, Program, load
 from uprobes_sim.arch import Abi
 from uprobes_sim.cpu import Exit, Stop
 from uprobes_sim.errors import EngineError
+from uprobes_sim.fork import dup_mm
 from uprobes_sim.memory import VmFlags
 from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.units import Vaddr
@@ -249,3 +250,17 @@ def test_64_bit_instructions_are_not_there_on_32_bits() -> None:
 
     with pytest.raises(EngineError):
         program.run()
+
+
+@pytest.mark.parametrize("turns", [1, 200], ids=["called", "translated"])
+def test_after_a_fork_a_store_of_the_parent_is_not_seen_by_the_child(turns: int) -> None:
+    program = load(0x90640000, 0x4BFFFFFC, gpr3=0x11, gpr4=DATA)  # stw r3,0(r4); b -4
+    program.run(2 * turns)
+    child = dup_mm(program.mm)
+
+    program.regs.set("gpr3", 0x22)
+    program.run(2 * turns)
+
+    order = program.abi.byteorder
+    assert int.from_bytes(program.mm.read(DATA, 4), order) == 0x22
+    assert int.from_bytes(child.read(DATA, 4), order) == 0x11
