@@ -5,11 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from uprobes_sim.check.checker import Checked, Checker
+from uprobes_sim.check.checker import Checked, Checker, link_to_check
 from uprobes_sim.check.link import Link, link_of
-from uprobes_sim.check.search import is_wildcard
 from uprobes_sim.check.site import Reading, flags_text
-from uprobes_sim.choice import link_for
 from uprobes_sim.errors import ProbeError, UprobesSimError
 from uprobes_sim.languages import read_question
 from uprobes_sim.loader import Program, load
@@ -34,7 +32,7 @@ def check(settings: Settings, operands: Sequence[str], *, exits: bool, multi: bo
     path, probes = _split(operands)
     options = session_options(settings)
     program, base = _load(path)
-    checker = Checker(program, link_for(program, options), options, base=base)
+    checker = Checker(program, link_to_check(program, options), options, base=base)
     return _Run(settings.format, checker, exits=exits, multi=multi).answer(probes)
 
 
@@ -93,7 +91,8 @@ class _Run:
 
     def _one(self, text: str) -> None:
         try:
-            matching = self._matching(text)
+            self._refuse_other_file(text)
+            matching = self._checker.matching(text)
             if matching:
                 self._one_link(text, matching)
                 return
@@ -109,17 +108,17 @@ class _Run:
         found = list[Checked]()
         for text in probes:
             try:
-                found += self._matching(text) or self._checker.check(text)
+                self._refuse_other_file(text)
+                found += self._checker.matching(text) or self._checker.check(text)
             except ProbeError as exc:
                 self._failed(text, exc)
         return found
 
-    def _matching(self, text: str) -> list[Checked]:
-        """Check all that a wildcard stands for; nothing where it is none."""
-        if not is_wildcard(text):
-            return []
-        spec = read_question(text).spec
-        return [] if spec is None or spec.symbol is None else self._checker.matching(text)
+    def _refuse_other_file(self, text: str) -> None:
+        """Tell of a probe that names another file than that which is checked."""
+        named, path = read_question(text).path, self._checker.program.path
+        if named is not None and os.path.realpath(named) != os.path.realpath(path):
+            raise ProbeError(f"{text}: it names {named}, not {path}; check that file")
 
     def _one_link(self, text: str, members: list[Checked]) -> None:
         """Show probes as one uprobe_multi link, which attaches all of them or none."""

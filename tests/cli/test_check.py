@@ -233,6 +233,7 @@ def test_exits_of_powerpc_are_found() -> None:
         pytest.param([ADD3, "zzz*"], "no function with such a name", id="no match"),
         pytest.param([ADD3, "0x1"], "no address that the file has bytes for", id="no address"),
         pytest.param([ADD3, "--exits", "0x1000000"], "nothing tells where", id="no function"),
+        pytest.param([ADD3, "uprobe:/bin/sh:main"], "it names /bin/sh, not", id="other file"),
         pytest.param([f"usdt:{ADD3}:a:b"], "has no tracepoints", id="no tracepoints"),
     ],
 )

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from check_cases import CASES, CODE, EXCEPTIONS, FUNCTION, Case, archived, compiled, x86
-from elf_maker import R, Segment, Sym, X
+from elf_maker import Elf, R, Segment, Sym, X
+from uprobes_sim.arch import Abi
 from uprobes_sim.check.archive import Held, load_held
-from uprobes_sim.check.checker import Checked, Checker
+from uprobes_sim.check.checker import Checked, Checker, link_to_check
 from uprobes_sim.check.rules import RULES, SEVERITIES
 from uprobes_sim.choice import Options, link_for
 from uprobes_sim.errors import ProbeError
@@ -54,9 +55,26 @@ ERRORS = (
 
 
 def test_every_rule_has_a_test_with_a_file_that_has_it() -> None:
-    tested = {case.rule for case in (*CASES, *ERRORS)} | {"check.archive"}
+    tested = {case.rule for case in (*CASES, *ERRORS)} | {"check.archive", "check.abi"}
 
     assert tested == set(RULES)
+
+
+def test_a_32_bit_arm_program_cannot_be_probed_on_arm64(tmp_path: Path) -> None:
+    path = tmp_path / "program"
+    path.write_bytes(Elf(abi=Abi(32, "little"), machine=40).build())
+
+    with pytest.raises(ProbeError, match=r"no plugin runs EM_ARM.*EOPNOTSUPP") as caught:
+        link_to_check(load(path), Options())
+
+    assert caught.value.rule == "check.abi"
+
+
+def test_a_library_that_has_the_symbol_is_named(tmp_path: Path) -> None:
+    found = checker(compiled("int main(void) { return 0; }")(tmp_path))
+
+    with pytest.raises(ProbeError, match=r"no symbol strtok, but \S*/libc\.so\.6"):
+        found.check("strtok")
 
 
 @pytest.mark.parametrize(

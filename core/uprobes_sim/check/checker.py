@@ -8,14 +8,14 @@ from typing import Final
 from uprobes_sim.check.code import Code
 from uprobes_sim.check.concerns import CONCERNS
 from uprobes_sim.check.exits import Exit, exits_of
-from uprobes_sim.check.rules import REFUSED_AT_MMAP, loudest_first
-from uprobes_sim.check.search import find_symbol, find_tracepoint, matching
+from uprobes_sim.check.rules import NO_ABI, REFUSED_AT_MMAP, loudest_first
+from uprobes_sim.check.search import find_symbol, find_tracepoint, is_wildcard, matching
 from uprobes_sim.check.site import Reading, Site, read_offset, read_vaddr
-from uprobes_sim.choice import Options
+from uprobes_sim.choice import Options, link_for
 from uprobes_sim.consumers import HandlerResult, UprobeConsumer
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
-from uprobes_sim.errors import KernelError, ProbeError, Refused
+from uprobes_sim.errors import KernelError, ProbeError, ProgramError, Refused
 from uprobes_sim.explain import Explainer, Spot
 from uprobes_sim.flow import Flow
 from uprobes_sim.languages import Question, read_question
@@ -29,6 +29,7 @@ from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
 from uprobes_sim.verdict import Verdict
 
+_EM_ARM: Final = 40
 _FAR: Final = 128
 """Instructions on either side among which one is looked for that is emulated."""
 _GOING_ON: Final = ("next", "call")
@@ -71,6 +72,22 @@ class Checked:
         """Tell whether something was found: a refusal, or that the program is hurt."""
         hurt = any(each.severity in ("damages", "kills") for each in self.verdict.warnings)
         return self.verdict.verdict == "reject" or hurt
+
+
+def link_to_check(program: Program, options: Options) -> Linked:
+    """Link the backend for *program*, as `link_for`; tell of kinds that no kernel can probe.
+
+    Raises:
+        ProbeError: the kernel that would run it refuses every probe.
+        UprobesSimError: as `link_for`.
+    """
+    try:
+        return link_for(program, options)
+    except ProgramError as exc:
+        if program.e_machine != _EM_ARM:
+            raise
+        reason = "an arm64 kernel that runs it refuses every probe in it with EOPNOTSUPP"
+        raise ProbeError(f"{exc}; {reason}", NO_ABI.id) from None
 
 
 class Checker:
@@ -117,15 +134,15 @@ class Checker:
         return [self._at(question, question.spec, named)]
 
     def matching(self, text: str) -> list[Checked]:
-        """Answer for every function that *text*, whose symbol has wildcards, stands for.
+        """Answer for every function that *text* stands for; none where it has no wildcards.
 
         Raises:
             ProbeError: no function has such a name.
         """
         question = read_question(text)
         spec = question.spec
-        assert spec is not None
-        assert spec.symbol is not None
+        if spec is None or spec.symbol is None or not is_wildcard(spec):
+            return []
         tail = "%return" if spec.is_return else "%global" if spec.want_global else ""
         answers = []
         for symbol in matching(self.program, spec.symbol):

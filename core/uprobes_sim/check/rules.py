@@ -126,7 +126,7 @@ PLT: Final = Rule(
 UNDEFINED: Final = Rule(
     "check.undefined",
     "misses",
-    "The file only imports the symbol.",
+    "The file does not define the symbol: it imports it, or a library that it needs has it.",
     "Put the probe into the library that the message names.",
 )
 INLINED: Final = Rule(
@@ -183,6 +183,14 @@ ARCHIVE: Final = Rule(
     "is another, unpacked file.",
     "Align it (`zipalign -p 4`, stored uncompressed), or probe the unpacked file.",
 )
+NO_ABI: Final = Rule(
+    "check.abi",
+    "misses",
+    "The kernel that runs the program cannot probe programs of its kind: an arm64 kernel refuses "
+    "every probe in a 32-bit ARM program with EOPNOTSUPP.",
+    "Build the program for 64 bits, or trace it by other means.",
+)
+
 RULES: Final[dict[str, Rule]] = {
     rule.id: rule for rule in list(globals().values()) if isinstance(rule, Rule)
 }

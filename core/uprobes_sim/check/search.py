@@ -19,9 +19,9 @@ from uprobes_sim.units import Offset
 _WILD: Final = frozenset("*?[")
 
 
-def is_wildcard(text: str) -> bool:
-    """Tell whether *text* stands for several symbols."""
-    return not _WILD.isdisjoint(text)
+def is_wildcard(spec: ProbeSpec | None) -> bool:
+    """Tell whether *spec* stands for several symbols."""
+    return spec is not None and not _WILD.isdisjoint(spec.symbol or "")
 
 
 def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
@@ -41,6 +41,13 @@ def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
                 f"{spec.text}: {program.path} has no symbol {name}, only copies of it in its "
                 f"callers, at {shown}",
                 INLINED.id,
+            )
+        elsewhere = defining(program, name)
+        if elsewhere is not None:
+            raise ProbeError(
+                f"{spec.text}: {program.path} has no symbol {name}, but {elsewhere}, which it "
+                "needs, does: put the probe there",
+                UNDEFINED.id,
             )
     return _find(spec, name, program)
 
