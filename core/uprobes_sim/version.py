@@ -398,6 +398,11 @@ class Kernel:
         """Tell whether this release has *behaviour*, a name of the table."""
         return self._has[behaviour]
 
+    @property
+    def behaviours(self) -> frozenset[str]:
+        """Name all that it has of the table."""
+        return frozenset(name for name, has in self._has.items() if has)
+
     def __str__(self) -> str:
         """Write it as people do: `6.18`, `3.6+powerpc-v3`."""
         return self.series or ".".join(map(str, self.release))

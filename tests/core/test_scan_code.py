@@ -103,6 +103,14 @@ def test_code_that_lies_over_code_counts_once() -> None:
     assert [(r.offset, r.size) for r in code(bytes(data)).ranges] == [(PAGE, 64), (PAGE + 64, 16)]
 
 
+def test_code_ends_where_addresses_do() -> None:
+    high = (1 << 64) - 16
+
+    (found,) = code(Elf((Segment(high, bytes(64)),), machine=62).build()).ranges
+
+    assert (found.vaddr, found.end) == (high, (1 << 64) - 1)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

@@ -1,26 +1,20 @@
 """What `uprobes-sim scan` does, whatever the format."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from uprobes_sim.choice import Options
 from uprobes_sim.errors import UprobesSimError
-from uprobes_sim.scan.columns import HARMFUL
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry, Failure, find
 from uprobes_sim.scan.report import FileReport
 from uprobes_sim.verdict import Verdict
 from uprobes_sim_cli.app import Format, Settings
 from uprobes_sim_cli.options import session_options
-from uprobes_sim_cli.scan.csv import CsvWriter
-from uprobes_sim_cli.scan.json import JsonlWriter, JsonWriter
-from uprobes_sim_cli.scan.text import TextWriter
+from uprobes_sim_cli.scan.conditions import met, wanted
 from uprobes_sim_cli.streams import complain
-
-REJECT: Final = "reject"
-DAMAGES: Final = "damages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +26,8 @@ class Wishes:
     only: str | None = None
     """List the instructions with this verdict, severity or rule, and no others."""
     fail_on: tuple[str, ...] = ()
+    diff: Path | None = None
+    cluster: str | None = None
 
 
 class Writer(Protocol):
@@ -44,6 +40,10 @@ class Writer(Protocol):
         """Write what was found in one file."""
         ...
 
+    def fail(self, failure: Failure) -> None:
+        """Write that a file could not be read; standard error has it, too."""
+        ...
+
     def close(self) -> None:
         """Write what belongs at the end."""
         ...
@@ -52,57 +52,82 @@ class Writer(Protocol):
 def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
     """Scan all files that *paths* name; answers the exit status."""
     judges = Judges(_options(settings))
+    if wishes.diff is not None:
+        from uprobes_sim_cli.scan.diff import diff
+
+        return diff(settings, paths, wishes.diff, judges)
     writer, status = _writer(settings.format, wishes), 0
-    for found in find(paths):
-        if isinstance(found, Failure):
-            complain(found.reason)
+    for entry, report in _reports(judges, paths, detail=writer.detail, cluster=wishes.cluster):
+        failure = report if isinstance(report, Failure) else None
+        if isinstance(report, FileReport):
+            status = status or int(any(met(report, each) for each in wishes.fail_on))
+            try:
+                writer.show(entry, report, judges)
+            except UprobesSimError as exc:
+                failure = Failure(report.path, str(exc))
+        if failure is not None:
+            complain(failure.reason)
+            writer.fail(failure)
             status = 2
-            continue
-        try:
-            report = judges.report(found, detail=writer.detail)
-            writer.show(found, report, judges)
-        except UprobesSimError as exc:
-            complain(str(exc))
-            status = 2
-        else:
-            status = status or int(any(_met(report, each) for each in wishes.fail_on))
     writer.close()
     judges.save()
     return status
 
 
+def _reports(
+    judges: Judges, paths: Sequence[Path], *, detail: bool, cluster: str | None
+) -> Iterator[tuple[Entry, FileReport | Failure]]:
+    if cluster is not None:
+        from uprobes_sim_cli.scan.cluster import reports
+
+        yield from reports(judges, find(paths), detail=detail, cluster=cluster)
+        return
+    for found in find(paths):
+        if isinstance(found, Failure):
+            yield Entry(Path(found.path)), found
+        else:
+            yield found, judges.try_report(found, detail=detail)
+
+
 def _options(settings: Settings) -> list[Options]:
-    chosen = session_options(settings)
-    return [chosen]
-
-
-def _met(report: FileReport, condition: str) -> bool:
-    """Tell whether a file has what `--fail-on` names."""
-    if condition == REJECT:
-        return bool(report.verdicts["reject"])
-    if condition == DAMAGES:
-        return bool(report.harmful)
-    return condition in report.rules or condition in report.warnings
-
-
-def wanted(only: str | None, verdict: Verdict) -> bool:
-    """Tell whether `--only` means an instruction with this answer."""
-    if only is None or only in (verdict.verdict, verdict.rule):
-        return True
-    severities = HARMFUL if only == DAMAGES else {only}
-    return any(each.rule == only or each.severity in severities for each in verdict.warnings)
+    chosen = [session_options(settings)]
+    if settings.other_kernel is not None:
+        chosen.append(session_options(replace(settings, kernel=settings.other_kernel)))
+    return chosen
 
 
 def _writer(format_: Format, wishes: Wishes) -> Writer:
+    """Make the writer of a format; each is imported when it is wanted."""
+
     def chosen(verdict: Verdict) -> bool:
         return wanted(wishes.only, verdict)
 
     match format_:
         case Format.JSON:
+            from uprobes_sim_cli.scan.json import JsonWriter
+
             return JsonWriter(wishes.functions)
         case Format.JSONL:
+            from uprobes_sim_cli.scan.json import JsonlWriter
+
             return JsonlWriter(chosen)
         case Format.CSV:
+            from uprobes_sim_cli.scan.csv import CsvWriter
+
             return CsvWriter()
-        case _:
+        case Format.SARIF:
+            from uprobes_sim_cli.scan.sarif import SarifWriter
+
+            return SarifWriter()
+        case Format.JUNIT:
+            from uprobes_sim_cli.scan.junit import JunitWriter
+
+            return JunitWriter(wishes.fail_on)
+        case Format.HTML:
+            from uprobes_sim_cli.scan.html import HtmlWriter
+
+            return HtmlWriter(chosen)
+        case Format.TEXT:
+            from uprobes_sim_cli.scan.text import TextWriter
+
             return TextWriter(chosen if wishes.only else None, functions=wishes.functions)

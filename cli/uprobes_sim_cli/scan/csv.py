@@ -6,7 +6,7 @@ from io import StringIO
 
 from uprobes_sim.scan.columns import COLUMNS
 from uprobes_sim.scan.files import Judges
-from uprobes_sim.scan.paths import Entry
+from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import FileReport
 from uprobes_sim_cli.streams import STDOUT, writing
 
@@ -31,6 +31,9 @@ class CsvWriter:
                 for row in report.functions
             ]
         )
+
+    def fail(self, failure: Failure) -> None:
+        """Leave it to standard error."""
 
     def close(self) -> None:
         """Do nothing: every row is complete."""

@@ -5,7 +5,7 @@ import sys
 from uprobes_sim.scan.columns import COLUMNS
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.listing import Listed, Wanted
-from uprobes_sim.scan.paths import Entry
+from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import Change, FileReport, FunctionRow
 from uprobes_sim.scan.scanner import Judge
 from uprobes_sim.verdict import Verdict
@@ -85,6 +85,9 @@ class JsonWriter:
         _print(self._before + json_line(report_object(report, functions=self.detail)))
         self._before = ",\n"
 
+    def fail(self, failure: Failure) -> None:
+        """Leave it to standard error."""
+
     def close(self) -> None:
         """End the array."""
         _print("[]\n" if self._before == "[\n" else "\n]\n")
@@ -103,6 +106,9 @@ class JsonlWriter:
         """Write the instructions of a file."""
         for judge, listed in judges.listing(entry, self._wanted):
             _print(json_line(listed_object(report.path, judge, listed)) + "\n")
+
+    def fail(self, failure: Failure) -> None:
+        """Leave it to standard error."""
 
     def close(self) -> None:
         """Do nothing: every line is complete."""

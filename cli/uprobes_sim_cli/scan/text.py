@@ -7,7 +7,7 @@ from typing import Final
 from uprobes_sim.scan.columns import COLUMNS, HARMFUL, is_told
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.listing import Listed, Wanted
-from uprobes_sim.scan.paths import Entry
+from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import Change, FileReport, Finding
 from uprobes_sim.verdict import Verdict
 from uprobes_sim_cli import render
@@ -37,6 +37,9 @@ class TextWriter:
         if self._only is not None:
             for _, listed in judges.listing(entry, self._only):
                 _print(f"  {listed_line(listed)}\n")
+
+    def fail(self, failure: Failure) -> None:
+        """Leave it to standard error."""
 
     def close(self) -> None:
         """Write the sum."""
@@ -75,29 +78,30 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     errno = f"{finding.errno}, " if finding.errno else ""
     reason = finding.reason if finding.severity else f"such as: {finding.reason}"
     yield f"  {what:<9} {finding.count:,} {errno}{finding.rule}: {reason}"
-    names = [f"{name} {count:,}" for name, count in finding.mnemonics.items()]
-    more = ", …" if len(names) > _MNEMONICS else ""
-    where = f"{', '.join(names[:_MNEMONICS])}{more}{_where(finding)}"
-    if where:
-        yield f"            {where}"
+    said = [_mnemonics(finding.mnemonics), _where(finding)]
+    if any(said):
+        yield f"            {'; '.join(filter(None, said))}"
+
+
+def _mnemonics(found: dict[str, int]) -> str:
+    names = [f"{name} {count:,}" for name, count in found.items()]
+    return ", ".join([*names[:_MNEMONICS], *["…"][: len(names) > _MNEMONICS]])
 
 
 def _where(finding: Finding) -> str:
     if not finding.functions:
         return ""
-    more = ", …" if finding.functions > len(finding.examples) else ""
+    more = ["…"][: finding.functions > len(finding.examples)]
     count = f"{finding.functions:,} function{'s' * (finding.functions > 1)}"
-    return f"; in {count}: {', '.join(finding.examples)}{more}"
+    return f"in {count}: {', '.join([*finding.examples, *more])}"
 
 
 def _change_lines(report: FileReport, change: Change) -> Iterator[str]:
-    names = [f"{name} {count:,}" for name, count in change.mnemonics.items()]
-    more = ", …" if len(names) > _MNEMONICS else ""
     yield (
         f"  changes   {change.count:,} {_outcome(change.before)} by {report.kernel}, "
         f"{_outcome(change.after)} by {report.other_kernel}"
     )
-    yield f"            {', '.join(names[:_MNEMONICS])}{more}"
+    yield f"            {_mnemonics(change.mnemonics)}"
 
 
 def _outcome(verdict: Verdict) -> str:

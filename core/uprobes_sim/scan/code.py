@@ -143,10 +143,10 @@ def _ranges(headers: Headers, size: int) -> tuple[Range, ...]:
         for each in headers.segments
         if each.type == PT_LOAD and each.flags & PF_X
     ]
-    ranges, end = list[Range](), 0
+    ranges, end, last = list[Range](), 0, (1 << headers.abi.bits) - 1
     for each in sorted(found, key=lambda each: (each.offset, each.size)):
         skipped = max(end - each.offset, 0)
-        length = min(each.size, size - each.offset) - skipped
+        length = min(each.size, size - each.offset, last - each.vaddr) - skipped
         if length > 0:
             vaddr, offset = Vaddr(each.vaddr + skipped), Offset(each.offset + skipped)
             ranges.append(Range(each.name, vaddr, offset, length))

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.choice import Options, link_machine
+from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.scan.code import Code, read_code
 from uprobes_sim.scan.listing import Listed, Wanted, everything, listing
-from uprobes_sim.scan.paths import Entry, opened
+from uprobes_sim.scan.paths import Entry, Failure, opened
 from uprobes_sim.scan.report import FileReport
 from uprobes_sim.scan.scanner import Judge
+from uprobes_sim.scan.source import Source
 from uprobes_sim.scan.tally import report
 
 
@@ -17,7 +19,7 @@ class Judges:
 
     def __init__(self, options: Sequence[Options]) -> None:
         """Answer for the machines that *options* choose: one, or two to compare."""
-        self._options = options
+        self.options = options
         self._known: dict[tuple[int, Abi], Judge] = {}
 
     def of(self, code: Code) -> Judge:
@@ -28,8 +30,8 @@ class Judges:
         """
         key = code.e_machine, code.abi
         if key not in self._known:
-            linked = link_machine(code.path, *key, self._options[0])
-            self._known[key] = Judge(linked, self._options)
+            linked = link_machine(code.path, *key, self.options[0])
+            self._known[key] = Judge(linked, self.options)
         return self._known[key]
 
     def report(self, entry: Entry, *, detail: bool = False) -> FileReport:
@@ -41,6 +43,22 @@ class Judges:
         with opened(entry) as source:
             code = read_code(source, entry.label)
             return report(self.of(code), code, detail=detail)
+
+    def try_report(self, entry: Entry, *, detail: bool = False) -> FileReport | Failure:
+        """Scan one file and count, or say why not."""
+        try:
+            return self.report(entry, detail=detail)
+        except UprobesSimError as exc:
+            return Failure(entry.label, str(exc))
+
+    def code(self, entry: Entry, source: Source) -> tuple[Judge, Code]:
+        """Find the code in a file that is open, and who judges it.
+
+        Raises:
+            UprobesSimError: as `report`.
+        """
+        code = read_code(source, entry.label)
+        return self.of(code), code
 
     def listing(self, entry: Entry, wanted: Wanted = everything) -> Iterator[tuple[Judge, Listed]]:
         """Scan one file and list the instructions whose answers are *wanted*.

@@ -13,6 +13,8 @@ from uprobes_sim.verdict import Verdict
 class Listed:
     """One instruction where it lies."""
 
+    function: int
+    """Number of the function that holds it; -1: none does."""
     symbol: str | None
     distance: int
     """Bytes from the symbol to it."""
@@ -65,6 +67,7 @@ def _listed(
         if verdict.verdict != "reject":  # whose reason may tell more of the bytes behind it
             known[number, insn[:size]] = verdict
     return Listed(
+        holder,
         None if holder < 0 else code.functions.name(holder),
         0 if holder < 0 else vaddr - int(code.functions.start[holder]),
         vaddr,

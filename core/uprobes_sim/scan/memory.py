@@ -24,7 +24,8 @@ class Memory:
         """Remember what was answered under *configs*."""
         package = Path(getattr(find(linked.info.name), "__file__", None) or ".").parent
         machines = [
-            (str(each.kernel), each.cpu, each.errata, *sorted(each.in_force)) for each in configs
+            (str(c.kernel), c.cpu, c.errata, sorted(c.kernel.behaviours), sorted(c.in_force))
+            for c in configs
         ]
         parts = (linked.info.name, linked.info.abi, options.variant, machines)
         self._path = cache.place(package, *parts, suffix=".json")

@@ -85,9 +85,9 @@ class Judge:
 
     def _parts(self, code: Code, stretch: Range) -> Iterator[Part]:
         room, at = self.info.max_insn_bytes, 0
-        starts = code.starts[
-            slice(*np.searchsorted(code.starts, np.array([stretch.vaddr, stretch.end], np.uint64)))
-        ].view(np.int64) - np.int64(stretch.vaddr)
+        bounds = np.array([stretch.vaddr, stretch.end], np.uint64)
+        inside = code.starts[slice(*np.searchsorted(code.starts, bounds))]
+        starts = (inside - bounds[0]).astype(np.int64)
         while at < stretch.size:
             stop = min(PIECE, stretch.size - at)
             ahead = min(room, at)  # an instruction before the piece, but not before the code
