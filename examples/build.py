@@ -17,6 +17,11 @@ PACKAGES: Final = {"arm64": "aarch64-linux-musl", "riscv64": "riscv64-linux-musl
 
 # Without -g zig drops the symbols too, and probes want those.
 FLAGS: Final = ("-O2", "-g", "-static", "-fno-sanitize=all", "-fno-stack-protector")
+NAMES: Final = (
+    *("add3", "calls", "endings", "files", "filter", "floats", "forks", "signals", "text"),
+    *("threads", "ticks"),
+)
+"""Programs of tests/programs. The others are about another architecture."""
 UNOPTIMISED: Final = ("add3", "calls", "text", "floats")
 """Programs that are also built without optimisation, with `-O0` at the end of their name."""
 
@@ -36,8 +41,8 @@ def main() -> None:
         demo = package / f"uprobes_sim_{name}" / "demo"
         programs = package / "tests" / "programs"
         compile_static(triple, HERE / "demo.c", demo / f"demo.{name}", "-Os")
-        for source in sorted(SOURCES.glob("*.c")):
-            compile_static(triple, source, programs / source.stem)
+        for stem in NAMES:
+            compile_static(triple, SOURCES / f"{stem}.c", programs / stem)
         for stem in UNOPTIMISED:
             flags = ("-include", str(HERE / "unoptimised.h"))
             compile_static(triple, SOURCES / f"{stem}.c", programs / f"{stem}-O0", *flags)

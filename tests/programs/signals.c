@@ -18,6 +18,12 @@
 #elif defined __i386__
 #define PC(uc) ((uc)->uc_mcontext.gregs[REG_EIP])
 #define RESULT(uc) ((uc)->uc_mcontext.gregs[REG_EAX])
+#elif defined __aarch64__
+#define PC(uc) ((uc)->uc_mcontext.pc)
+#define RESULT(uc) ((uc)->uc_mcontext.regs[0])
+#elif defined __riscv
+#define PC(uc) ((uc)->uc_mcontext.__gregs[REG_PC])
+#define RESULT(uc) ((uc)->uc_mcontext.__gregs[REG_A0])
 #elif defined __powerpc64__
 #define PC(uc) ((uc)->uc_mcontext.gp_regs[32])
 #define RESULT(uc) ((uc)->uc_mcontext.gp_regs[3])
@@ -70,6 +76,16 @@ __attribute__((naked, noinline)) static long load(long *from)
 #endif
 }
 enum { LENGTH = sizeof(long) == 8 ? 3 : 2 };
+#elif defined __aarch64__ || defined __riscv
+__attribute__((naked, noinline)) static long load(long *from)
+{
+#if defined __aarch64__
+	__asm__("ldr x0, [x0]; ret");
+#else
+	__asm__(".option norvc; ld a0, 0(a0); ret");
+#endif
+}
+enum { LENGTH = 4 };
 #else
 __attribute__((noinline)) static long load(long *from)
 {

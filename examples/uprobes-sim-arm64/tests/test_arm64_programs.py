@@ -1,8 +1,10 @@
 """Programs built by zig under probes: what they do is what they do under QEMU."""
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from judged import (
     CASES,
@@ -16,6 +18,7 @@ from judged import (
     run_by_qemu,
     run_probed,
 )
+from uprobes_sim_cli.app import app
 
 PROGRAMS = Path(__file__).parent / "programs"
 QEMU = "qemu-aarch64"
@@ -29,6 +32,20 @@ def test_a_probed_program_does_what_it_does_under_qemu(case: Case, tmp_path: Pat
 
     assert events[-1]["compared"] == {"equal": True, "differences": []}
     assert outcome_of(events) == run_by_qemu(QEMU, path, case, folder)
+
+
+def test_a_step_leaves_its_mark_in_signal_frames(tmp_path: Path) -> None:
+    """Linux does not give thread.fault_code back, and it becomes a record of an exception."""
+    path = PROGRAMS / "ticks"
+    command = ["run", str(path), "-p", "scale", "--format", "jsonl", "--", "2"]
+
+    result = CliRunner().invoke(app, command)
+
+    compared = json.loads(result.stdout.splitlines()[-1])["compared"]
+    (mark,) = compared["differences"]
+    assert result.exit_code == 1
+    assert mark["what"] == "memory"
+    assert "ffffffff00000000" in mark["probed"]
 
 
 @pytest.mark.parametrize("case", params(COUNTED))

@@ -7,13 +7,19 @@ from uprobes_sim.errata import Erratum
 SIMD_LITERAL: Final = "arm64.simd_literal"
 AUTH_BRANCH: Final = "arm64.auth_branch"
 LDR_LITERAL: Final = "arm64.ldr_literal"
+FAULT_CODE: Final = "arm64.fault_code"
 
 
 class Defect(NamedTuple):
     """An erratum, and the names of the rows that it concerns."""
 
     erratum: Erratum
-    rows: frozenset[str]
+    rows: frozenset[str] | None
+    """None: all that are stepped."""
+
+    def concerns(self, row: str, *, simulated: bool) -> bool:
+        """Tell whether it concerns an accepted instruction."""
+        return not simulated if self.rows is None else row in self.rows
 
 
 _READ: Final = "read: arch/arm64/kernel/probes/decode-insn.c"
@@ -58,5 +64,20 @@ DEFECTS: Final = (
             upstream="acc450aa0709 refuses them; in stable releases too (CVE-2024-50099)",
         ),
         frozenset({"ldr literal", "ldrsw literal"}),
+    ),
+    Defect(
+        Erratum(
+            id=FAULT_CODE,
+            since=(4, 10),
+            until=None,
+            instructions="all that are stepped",
+            effect="the mark of the step stays in thread.fault_code: signal frames tell of an "
+            "exception that there was not, with an ESR of 0xffffffff",
+            severity="note",
+            evidence="read: arch/arm64/kernel/probes/uprobes.c, arch_uprobe_post_xol, and "
+            "arch/arm64/kernel/signal.c, setup_sigframe_layout",
+            upstream="nothing known",
+        ),
+        None,
     ),
 )

@@ -48,17 +48,18 @@ def _why_stepped(probe: Arm64Uprobe) -> str:
 
 @hookimpl
 def arch_uprobe_warnings(auprobe: ArchUprobe, abi: Abi, config: Config) -> tuple[Caution, ...]:
-    row = cast(Arm64Uprobe, auprobe).row
+    probe = cast(Arm64Uprobe, auprobe)
     return tuple(
-        Caution(erratum.id, erratum.severity, erratum.effect)
-        for erratum, rows in DEFECTS
-        if erratum.id in config.in_force and row.name in rows
+        Caution(defect.erratum.id, defect.erratum.severity, defect.erratum.effect)
+        for defect in DEFECTS
+        if defect.erratum.id in config.in_force
+        and defect.concerns(probe.row.name, simulated=probe.simulated)
     )
 
 
 @hookimpl
 def arch_errata() -> tuple[Erratum, ...]:
-    return tuple(erratum for erratum, _ in DEFECTS)
+    return tuple(defect.erratum for defect in DEFECTS)
 
 
 @hookimpl

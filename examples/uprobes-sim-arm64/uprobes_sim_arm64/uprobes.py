@@ -13,6 +13,7 @@ from uprobes_sim.units import Vaddr
 from uprobes_sim.uretprobes import ReturnInstance, RpCheck
 from uprobes_sim.version import Behaviour, Config
 from uprobes_sim_arm64.behaviours import BEHAVIOURS
+from uprobes_sim_arm64.errata import FAULT_CODE
 from uprobes_sim_arm64.explain import arch_errata as arch_errata
 from uprobes_sim_arm64.explain import arch_format_insn as arch_format_insn
 from uprobes_sim_arm64.explain import arch_insn_fields as arch_insn_fields
@@ -33,6 +34,8 @@ from uprobes_sim_arm64.process import syscall_get_nr as syscall_get_nr
 from uprobes_sim_arm64.process import syscall_set_return_value as syscall_set_return_value
 from uprobes_sim_arm64.regs import PtRegs
 from uprobes_sim_arm64.samples import arch_insn_samples as arch_insn_samples
+from uprobes_sim_arm64.signal import arch_sigreturn as arch_sigreturn
+from uprobes_sim_arm64.signal import setup_rt_frame as setup_rt_frame
 from uprobes_sim_arm64.table import Way, find
 
 INTERFACE: Final = 1
@@ -76,9 +79,11 @@ def arch_uprobe_analyze_insn(insn: bytes, mm: Mm, vaddr: Vaddr, config: Config) 
 
 @hookimpl
 def arch_uprobe_pre_xol(auprobe: ArchUprobe, regs: Regs, task: Task) -> None:
-    assert task.utask is not None
+    utask = task.utask
+    assert utask is not None
+    utask.autask.saved_trap_nr = task.thread.trap_nr
     task.thread.trap_nr = UPROBE_INV_FAULT_CODE
-    regs.ip = task.utask.xol_vaddr
+    regs.ip = utask.xol_vaddr
 
 
 @hookimpl
@@ -86,6 +91,8 @@ def arch_uprobe_post_xol(auprobe: ArchUprobe, regs: Regs, task: Task) -> None:
     assert task.utask is not None
     assert task.thread.trap_nr == UPROBE_INV_FAULT_CODE
     regs.ip = Vaddr(task.utask.vaddr + AARCH64_INSN_SIZE)
+    if not task.config.acts(FAULT_CODE):
+        task.thread.trap_nr = task.utask.autask.saved_trap_nr
 
 
 @hookimpl

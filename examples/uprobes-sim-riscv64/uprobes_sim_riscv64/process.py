@@ -10,6 +10,7 @@ from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
 from uprobes_sim_riscv64.regs import A0, A7, TP, PtRegs
+from uprobes_sim_riscv64.vdso import map_vdso
 
 _AT_HWCAP: Final = 16
 
@@ -28,6 +29,7 @@ def arch_regs(abi: Abi, config: Config) -> Regs:
 
 @hookimpl
 def start_thread(entry: Vaddr, sp: Vaddr, mm: Mm, e_flags: int, config: Config) -> Regs:
+    map_vdso(mm)
     regs = PtRegs()
     regs.ip, regs.sp = entry, sp
     return regs

@@ -37,6 +37,8 @@ from uprobes_sim_riscv64.process import syscall_get_nr as syscall_get_nr
 from uprobes_sim_riscv64.process import syscall_set_return_value as syscall_set_return_value
 from uprobes_sim_riscv64.regs import PtRegs
 from uprobes_sim_riscv64.samples import arch_insn_samples as arch_insn_samples
+from uprobes_sim_riscv64.signal import arch_sigreturn as arch_sigreturn
+from uprobes_sim_riscv64.signal import setup_rt_frame as setup_rt_frame
 from uprobes_sim_riscv64.table import Way, find
 
 INTERFACE: Final = 1
