@@ -23,6 +23,7 @@ from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
 from uprobes_sim.cpu import Cpu, Exit, Stop
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import LinkError, Refused
+from uprobes_sim.flow import Flow
 from uprobes_sim.memory import Access, Mm, PageFault
 from uprobes_sim.samples import Idioms, InsnSamples, Sample, Spot
 from uprobes_sim.signals import SiCode, SigInfo, Signal
@@ -256,7 +257,7 @@ def arch_info(abi: Abi) -> ArchInfo:
         load_bias=Vaddr(0x1000_0000),
         syscall_table="arm64",
         machine="reference",
-        claims=("step", "emulate"),
+        claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan"),
     )
 
 
@@ -395,6 +396,21 @@ def syscall_get_arguments(regs: Regs) -> tuple[int, ...]:
 @hookimpl
 def syscall_set_return_value(regs: Regs, error: int, value: int) -> None:
     regs.set("r0", -error if error else value)
+
+
+@hookimpl
+def copy_thread(task: Task, sp: int | None, tls: int | None) -> Regs:
+    parent = _regs(task.regs)
+    child = PtRegs(parent.bits, parent.ip, list(parent.r), parent.flags)
+    child.r[0] = 0
+    if sp is not None:
+        child.sp = Vaddr(sp)
+    return child
+
+
+@hookimpl
+def arch_insn_flow(insn: bytes, vaddr: Vaddr, abi: Abi) -> Flow:
+    return Flow(decode(insn, abi).size)
 
 
 @hookimpl

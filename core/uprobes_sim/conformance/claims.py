@@ -35,6 +35,7 @@ CLAIMS: Final = {
         Claim("return", "return", "functions under return probes return as ever"),
         Claim("longjmp", "return", "frames that were left without a return are recognised"),
         Claim("processes", "processes", "several processes run the probed file"),
+        Claim("fork", "processes", "children and threads have registers of their own"),
         Claim("scan", "scan", "an array of instructions is judged at once"),
         Claim("qemu", "oracle", "the engine does what QEMU does"),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
 from importlib import import_module
-from inspect import getdoc, getsource
+from inspect import get_annotations, getdoc, getsource
 from traceback import extract_tb
 from types import NoneType, UnionType
 from typing import Any, Final, NewType, Union, cast, get_args, get_origin, get_type_hints
@@ -19,13 +19,6 @@ from uprobes_sim.cpu import Cpu, Exit
 from uprobes_sim.errors import PluginError
 from uprobes_sim.hookspecs import RequiredHooks, WeakHooks
 from uprobes_sim.memory import Mm, PageFault
-
-MEMBERS: Final = {
-    Regs: ("ip", "sp", "names", "get", "set"),
-    ArchUprobe: ("insn", "ixol"),
-    Cpu: ("insns", "run", "step"),
-}
-"""What an object must have that is to be one of these Protocols."""
 
 _RAISES: Final = re.compile(r"Raises:\n((?:    .*\n?)+)")
 _EXCEPTION: Final = re.compile(r"^    ([\w, ]+):", re.MULTILINE)
@@ -128,9 +121,9 @@ def _told(exc: Exception) -> str:
 
 
 def _describe(value: object) -> str:
-    kind = type(value).__name__
-    missing = [name for members in MEMBERS.values() for name in members if hasattr(value, name)]
-    return "None" if value is None else f"a {kind}" if missing else f"{kind} {value!r:.40}"
+    if value is None or isinstance(value, (bool, int, str, bytes)):
+        return f"{value!r:.40}"
+    return f"a {type(value).__name__}"
 
 
 @cache
@@ -175,8 +168,8 @@ def fits(value: object, wanted: Any) -> bool:  # noqa: ANN401
         return value is None
     if isinstance(wanted, NewType):
         return fits(value, wanted.__supertype__)
-    if wanted in MEMBERS:
-        own = all(hasattr(value, name) for name in MEMBERS[wanted])
+    if getattr(wanted, "_is_protocol", False):
+        own = all(hasattr(value, name) for name in _members(wanted))
         parts = (value.insn, value.ixol) if own and wanted is ArchUprobe else ()  # type: ignore[attr-defined]
         return own and all(isinstance(part, bytes) for part in parts)
     origin, parts = get_origin(wanted), get_args(wanted)
@@ -185,6 +178,13 @@ def fits(value: object, wanted: Any) -> bool:  # noqa: ANN401
     if origin is None:
         return isinstance(value, wanted)
     return isinstance(value, origin) and _fit(value, origin, parts)
+
+
+@cache
+def _members(protocol: type) -> tuple[str, ...]:
+    """Name what an object must have that is to be a *protocol*."""
+    named = {**get_annotations(protocol), **vars(protocol)}
+    return tuple(name for name in named if not name.startswith("_"))
 
 
 def _fit(value: Any, origin: type, parts: tuple[Any, ...]) -> bool:  # noqa: ANN401

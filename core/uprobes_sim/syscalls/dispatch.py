@@ -57,7 +57,7 @@ class _Call:
 
 
 @cache
-def _names(table: str) -> Mapping[int, str]:
+def syscall_names(table: str) -> Mapping[int, str]:
     """Read a table of system call numbers, once."""
     from system_calls import syscalls
 
@@ -129,7 +129,7 @@ class Syscalls:
         return _Call(handler, plan(handler, info.abi, aligned_pairs=info.uapi.aligned_pairs))
 
     def _name(self, number: int) -> str:
-        return _names(self._kernel.info.syscall_table).get(number, f"syscall_{number}")
+        return syscall_names(self._kernel.info.syscall_table).get(number, f"syscall_{number}")
 
     def _arch_syscall(self, task: Task, number: int, registers: tuple[int, ...]) -> int:
         name = self._name(number)
