@@ -208,7 +208,7 @@ CASES: Final = (
         "check.plt",
         x86(
             segments=(Segment(EXTRA, bytes.fromhex("ff2500000000") + b"\x90" * 10, flags=R | X),),
-            parts=(Part(".plt", EXTRA, 16),),
+            parts=(Part(".plt", EXTRA, 16, executable=True),),
         ),
         hex(EXTRA),
         "f",

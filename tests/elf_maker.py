@@ -44,6 +44,7 @@ class Part:
     size: int = 0
     data: bytes = b""
     kind: int = 1
+    executable: bool = False
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Elf:
         for part in self.parts:
             at = names.index(b"\0" + part.name.encode() + b"\0") + 1
             where = self._offset(part.vaddr) if part.size else len(body)
-            flags = 2 if part.size else 0
+            flags = (2 if part.size else 0) | 4 * part.executable
             size = part.size or len(part.data)
             sections.append((at, part.kind, flags, part.vaddr, where, size, 0, 0))
             body += b"" if part.size else part.data

@@ -20,6 +20,7 @@ _SHDR: Final = Layout(
 )
 
 SHF_ALLOC: Final = 2
+SHF_EXECINSTR: Final = 4
 _SHT_NOBITS: Final = 8
 
 
@@ -42,6 +43,11 @@ class Section:
     def loaded(self) -> bool:
         """Tell whether it is part of the program in memory."""
         return bool(self.flags & SHF_ALLOC) and self.size > 0
+
+    @property
+    def executable(self) -> bool:
+        """Tell whether it holds code."""
+        return bool(self.flags & SHF_EXECINSTR)
 
     def read(self, data: bytes) -> bytes:
         """Take its bytes out of the file *data*."""

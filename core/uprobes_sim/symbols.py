@@ -95,17 +95,23 @@ class SymbolTable:
 
     def nearest(self, vaddr: int) -> Symbol | None:
         """Find the function that holds *vaddr*, or else a label before it."""
-        return _before(self._functions, vaddr) or _before(self._labels, vaddr)
+        return _before(self.functions, vaddr) or _before(self._labels, vaddr)
 
     def section_at(self, vaddr: int) -> str | None:
         """Name the section that is loaded at *vaddr*."""
+        section = self.section_holding(vaddr)
+        return None if section is None else section.name
+
+    def section_holding(self, vaddr: int) -> Section | None:
+        """Find the section that is loaded at *vaddr*."""
         for section in self.sections:
             if section.start <= vaddr < section.end:
-                return section.name
+                return section
         return None
 
     @cached_property
-    def _functions(self) -> list[Symbol]:
+    def functions(self) -> list[Symbol]:
+        """The functions by value; of several at one address the likeliest comes last."""
         return self._sorted("STT_FUNC", "STT_GNU_IFUNC")
 
     @cached_property

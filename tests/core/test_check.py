@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from check_cases import CASES, CODE, EXCEPTIONS, FUNCTION, Case, archived, compiled, x86
-from elf_maker import Elf, R, Segment, Sym, X
+from check_cases import CASES, CODE, EXCEPTIONS, EXTRA, FUNCTION, Case, archived, compiled, x86
+from elf_maker import Elf, Part, R, Segment, Sym, X
 from uprobes_sim.arch import Abi
 from uprobes_sim.check.archive import Held, load_held
 from uprobes_sim.check.checker import Checked, Checker, link_to_check
@@ -154,6 +154,18 @@ def test_the_nearest_emulated_instruction_is_one_that_does_no_harm(
 
     assert found.nearby is not None
     assert (found.nearby.distance, found.nearby.same_path) == (distance, same_path)
+
+
+def test_constants_among_the_code_are_no_code(tmp_path: Path) -> None:
+    """Older linkers put both into one segment."""
+    build = x86(
+        segments=(Segment(EXTRA, bytes(16), flags=R | X),), parts=(Part(".rodata", EXTRA, 16),)
+    )
+
+    (found,) = checker(build(tmp_path)).check(hex(EXTRA))
+
+    assert "check.not_code" in rules_of([found])
+    assert "check.unsure" not in rules_of([found])
 
 
 def test_an_emulated_instruction_needs_no_other(tmp_path: Path) -> None:

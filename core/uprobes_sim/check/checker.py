@@ -220,7 +220,8 @@ class Checker:
             want_global = spec.want_global or spec.addend is not None
             entry = code.entry(named, want_global=want_global)
             vaddr = Vaddr(entry + (spec.addend or 0))
-            return self._loaded(spec, vaddr, f"{spec.text} is at {vaddr:#x}, which"), None
+            reading = self._loaded(spec, vaddr, f"{spec.text} is at {vaddr:#x}, which")
+            return _named(reading, named, vaddr - code.entry(named, want_global=True)), None
         if spec.offset is not None:
             other = read_vaddr(code, Vaddr(spec.offset))
             return read_offset(code, spec.offset), other if other and other.is_code else None
@@ -309,6 +310,12 @@ class Checker:
         if verdict.verdict != "emulate" or harmful:
             return None
         return self.explainer.text(spot), reading.offset
+
+
+def _named(reading: Reading, symbol: Symbol, distance: int) -> Reading:
+    """Call a place by the name that the user gave, one of several perhaps."""
+    label = f"{symbol.name}+{distance:#x}" if distance else symbol.name
+    return replace(reading, symbol=symbol.name, label=label)
 
 
 def _block(insns: list[tuple[Vaddr, Flow]], here: int, targets: set[Vaddr | None]) -> Iterator[int]:

@@ -14,7 +14,6 @@ from uprobes_sim.loader import Program
 from uprobes_sim.symbols import Symbol
 from uprobes_sim.units import Vaddr
 
-_FUNCTIONS: Final = ("STT_FUNC", "STT_GNU_IFUNC")
 _BEFORE: Final = 64
 """Bytes before a place from which its boundary is guessed."""
 _LONGEST: Final = 1 << 20
@@ -85,11 +84,7 @@ class Code:
         """The functions that have symbols, in order; of several at one place the likeliest."""
         table = self.program.symbols
         described = any(section.name == ".opd" for section in table.sections)
-        best = {
-            symbol.value: symbol
-            for symbol in reversed(table.symbols)
-            if symbol.kind in _FUNCTIONS and not symbol.undefined
-        }
+        best = {symbol.value: symbol for symbol in table.functions}
         rows = []
         for value, symbol in best.items():
             entry = self.entry(symbol, want_global=True) if described else value
@@ -118,14 +113,8 @@ class Code:
             return Vaddr(min(frame.end, limit))
         index = bisect_right(starts, start)
         following = starts[index] if index < len(starts) else limit
-        section_end = self._section_end(start)
-        return Vaddr(min(following, limit, section_end or limit))
-
-    def _section_end(self, vaddr: int) -> int | None:
-        for section in self.program.symbols.sections:
-            if section.start <= vaddr < section.end:
-                return section.end
-        return None
+        section = self.program.symbols.section_holding(start)
+        return Vaddr(min(following, limit, limit if section is None else section.end))
 
     def function_at(self, vaddr: int) -> Function | None:
         """Find the function that holds *vaddr*."""
@@ -183,7 +172,9 @@ class Code:
 
     def _is_code(self, vaddr: int) -> bool:
         segment = self.program.segment_of(vaddr)
-        return segment is not None and segment.executable
+        section = self.program.symbols.section_holding(vaddr)
+        loaded = segment is not None and segment.executable
+        return loaded and (section is None or section.executable)
 
     def _guess(self, vaddr: Vaddr) -> Boundary:
         """Start reading at every place before *vaddr*: right readings soon agree."""

@@ -64,11 +64,11 @@ def inside_insn(site: Site) -> Iterator[Caution]:
 def not_code(site: Site) -> Iterator[Caution]:
     """Warn of places that are loaded, but not as code."""
     segment = site.reading.segment
-    if segment is not None and not segment.executable and not segment.writable:
+    if segment is not None and not site.reading.is_code and not segment.writable:
         where = f" ({site.reading.section})" if site.reading.section else ""
         yield rules.NOT_CODE.caution(
-            f"these are constants{where}, in a segment that is not executable: the kernel accepts, "
-            "and writes a breakpoint into what the program reads"
+            f"this is no code but constants{where}: the kernel accepts, and writes a breakpoint "
+            "into what the program reads"
         )
 
 

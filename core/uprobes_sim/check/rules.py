@@ -36,8 +36,8 @@ INSIDE_INSN: Final = Rule(
 NOT_CODE: Final = Rule(
     "check.not_code",
     "damages",
-    "The place is in a segment that is loaded to be read only. A private mapping of it could "
-    "become executable, so the kernel writes the breakpoint into what are constants.",
+    "The place is in a segment or section that is not code. The kernel takes any private mapping "
+    "that is not writable, and writes the breakpoint into what are constants.",
     "Probably an address was given where an offset is wanted, or the reverse: see `readings`.",
 )
 RETURN_INSIDE: Final = Rule(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uprobes_sim.check.code import Code, Function
 from uprobes_sim.languages import Question
 from uprobes_sim.loader import PF_R, PF_W, PF_X, Program, Segment
-from uprobes_sim.symbols import Symbol
+from uprobes_sim.symbols import Section, Symbol
 from uprobes_sim.units import Offset, Vaddr
 from uprobes_sim.version import Config
 
@@ -18,15 +18,22 @@ class Reading:
     """As in the ELF file; None: no segment loads it."""
     offset: Offset
     segment: Segment | None
-    section: str | None
+    holder: Section | None
+    """The section that holds it; None: the file does not tell."""
     symbol: str | None
     label: str
     """`symbol+0x8`, or the address."""
 
     @property
     def is_code(self) -> bool:
-        """Tell whether the program can execute what is there."""
-        return self.segment is not None and self.segment.executable
+        """Tell whether it is there to be executed."""
+        executable = self.segment is not None and self.segment.executable
+        return executable and (self.holder is None or self.holder.executable)
+
+    @property
+    def section(self) -> str | None:
+        """Name of the section."""
+        return None if self.holder is None else self.holder.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +84,7 @@ def read_offset(code: Code, offset: Offset) -> Reading:
 
 
 def _reading(code: Code, vaddr: Vaddr, offset: Offset, segment: Segment) -> Reading:
-    section = code.program.symbols.section_at(vaddr)
+    section = code.program.symbols.section_holding(vaddr)
     function = code.function_at(vaddr)
     start, name = (None, None) if function is None else (function.start, function.name)
     if name is None:
