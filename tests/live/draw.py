@@ -54,7 +54,7 @@ class Draw:
     # --- branches, the stack ------------------------------------------------
 
     def jcc(self, at: int) -> Drawn:
-        """Jump on each condition, forward or back; 66 makes it no branch that is taken."""
+        """Jump on each condition, forward or back."""
         condition = self.random.randrange(16)
         return self._jump(at, bytes([0x70 | condition]), bytes([0x0F, 0x80 | condition]))
 

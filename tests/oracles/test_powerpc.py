@@ -1,6 +1,6 @@
 """Every row of the powerpc table against QEMU: registers and memory on edges and random operands.
 
-`tox -e campaign` does the same for as long as one likes.
+`tox -e campaign-powerpc` does the same for as long as one likes.
 """
 
 import os

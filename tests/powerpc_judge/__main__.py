@@ -1,4 +1,4 @@
-"""Run a campaign: `tox -e campaign -- --cases 1000000`."""
+"""Run a campaign: `tox -e campaign-powerpc -- --cases 1000000`."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -19,8 +19,8 @@ def report(campaign: Campaign, qemu: str) -> str:
         "",
         "Instructions with random fields on random and boundary operands, executed by the engine",
         "and by qemu-user; all registers that either side has, and memory, compared. Written by",
-        "`tox -e campaign`; `tests/powerpc_judge/known.py` is the list of what is not held against",
-        "either side.",
+        "`tox -e campaign-powerpc`; `tests/powerpc_judge/known.py` is the list of what is not held",
+        "against either side.",
         "",
         f"- QEMU {qemu}, seed {campaign.seed}",
         f"- {campaign.cases:,} cases, {len({row for _, row in verdict.cases})} of"
