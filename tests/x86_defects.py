@@ -8,10 +8,6 @@ from elf_maker import PAGE, Elf, Segment
 from uprobes_sim.arch import Abi
 from uprobes_sim.signals import Signal
 
-_CPUINFO: Final = Path("/proc/cpuinfo")
-PROCESSOR: Final = frozenset(_CPUINFO.read_text().split()) if _CPUINFO.exists() else frozenset()
-"""Extensions of this machine's processor, by the kernel's names for them."""
-
 CODE: Final = 0x400000
 EXIT: Final = "b83c0000000f05"
 EXIT_AX: Final = "89c7" + EXIT

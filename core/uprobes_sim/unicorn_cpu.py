@@ -19,6 +19,7 @@ import signal
 import threading
 from collections.abc import Set
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final, cast
 from weakref import WeakSet
 
@@ -64,6 +65,7 @@ class UnicornCpu:
         """Make an engine for programs of *guest*."""
         self.insns = 0
         self._guest = guest
+        self._inspect = lru_cache(4096)(guest.inspect)  # a slot gets the same code again and again
         self._memory = GuestMemory(self._look_for_deadly)
         self._uc = new_uc(guest, self._memory)
         self._pristine = self._uc.context_save()
@@ -311,7 +313,7 @@ class UnicornCpu:
     def _first_time(self, key: tuple[int, int]) -> int:
         """Inspect a block; answer its length, or one that no budget allows."""
         address, size = key
-        block = self._guest.inspect(self._fetch(address, size), address, size)
+        block = self._inspect(self._fetch(address, size), address, size)
         self._blocks[key] = block
         for page in _pages(address, address + size):
             self._blocks_of.setdefault(page, set()).add(key)

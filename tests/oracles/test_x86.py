@@ -1,22 +1,23 @@
 """The x86 engine against this machine's processor: random instructions on random operands."""
 
-import platform
 import random
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from uprobes_sim_cli.app import app
 from uprobes_sim_x86.host.processor import available
-from x86_defects import PROCESSOR
 from x86_judge.draw import ROWS, Bits, legacy_case, vex_case
 from x86_judge.judge import Judge, Verdict, show
 from x86_judge.known import unexplained
 
-WANTED = {"avx2", "bmi1", "bmi2"}
-
-pytestmark = pytest.mark.skipif(
-    platform.machine() != "x86_64" or not WANTED <= PROCESSOR or not available(),
-    reason="this machine is no x86-64 with AVX2 and BMI that traces its children",
-)
+pytestmark = [
+    pytest.mark.processor("avx2", "bmi1", "bmi2"),
+    pytest.mark.skipif(not available(), reason="this machine lets nobody trace a child"),
+]
 
 
 def told(verdict: Verdict, fields: set[str]) -> str:
@@ -74,3 +75,28 @@ def test_our_own_tables_execute_each_of_their_rows() -> None:
     ]
 
     assert not left
+
+
+COMPILER = "x86_64-linux-gnu-gcc"
+PROBES = ("multiply", "multiply%return", "weigh", "upper", "bits")
+
+
+@pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"{COMPILER} is not installed")
+@pytest.mark.parametrize(
+    "target",
+    [
+        "x86-64",
+        pytest.param("x86-64-v3", marks=pytest.mark.processor("avx2", "fma", "bmi2")),
+        pytest.param("x86-64-v4", marks=pytest.mark.processor("avx512bw", "avx512vl", "avx512dq")),
+    ],
+)
+def test_a_compiled_program_prints_what_it_prints_natively(target: str, tmp_path: Path) -> None:
+    program, source = tmp_path / "vectors", Path(__file__).with_name("vectors.c")
+    options = ["-O3", f"-march={target}", "-static", "-o", str(program), str(source), "-lm"]
+    subprocess.run([COMPILER, *options], check=True)
+    probes = [option for probe in PROBES for option in ("-p", probe)]
+
+    done = CliRunner().invoke(app, ["run", str(program), *probes, "--trace", str(tmp_path / "t")])
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.encode() == subprocess.run([program], capture_output=True, check=True).stdout

@@ -1,7 +1,6 @@
 """arches/x86/uprobes_sim_x86/host: one instruction on this machine's processor."""
 
 import os
-import platform
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +14,16 @@ from uprobes_sim.memory import VmFlags
 from uprobes_sim.signals import SiCode, Signal
 from uprobes_sim.units import PAGE_SIZE, Vaddr
 from uprobes_sim_x86.host.features import lacking
-from uprobes_sim_x86.host.processor import processor
+from uprobes_sim_x86.host.processor import available, processor
 from uprobes_sim_x86.insn import decode
 from uprobes_sim_x86.regs import PtRegs
 from x86_box import DATA, RW, RX, TEXT, Bits, Box, fault
-from x86_defects import PROCESSOR
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() != "x86_64" or not {"avx2", "fma"} <= PROCESSOR,
-    reason="this machine is no x86-64 with AVX2 and FMA",
-)
-avx512 = pytest.mark.skipif("avx512f" not in PROCESSOR, reason="this processor has no AVX-512")
+pytestmark = [
+    pytest.mark.processor("avx2", "fma"),
+    pytest.mark.skipif(not available(), reason="this machine lets nobody trace a child"),
+]
+avx512 = pytest.mark.processor("avx512f")
 
 ONES = 0x3F800000_3F800000_3F800000_3F800000
 """Four times 1.0f."""

@@ -36,7 +36,7 @@ def execute(uc: Uc, regs: PtRegs, mm: Mm, insn: Insn | None) -> Exit | None:
         PageFault: at an access that the program may not do.
     """
     host = processor()
-    host.xstate.load(uc, regs)
+    host.xstate.load(uc, regs, x87=insn is None or not insn.vex)
     host.tracee.regs = _load(regs)
     try:
         trap = host.execute(mm, insn.length if insn else 1)

@@ -67,11 +67,12 @@ class XState:
         ids = (ctypes.c_int * count)(*(register for register, _ in places))
         return _Batch(ids, (ctypes.c_void_p * count)(*(start + at for _, at in places)), count)
 
-    def load(self, uc: Uc, regs: PtRegs) -> None:
-        """Give the child the vectors of a task that *uc* is executing."""
+    def load(self, uc: Uc, regs: PtRegs, *, x87: bool) -> None:
+        """Give the child the vectors of a task that *uc* is executing; *x87*: and the x87 stack."""
         area, bits = self._area, _X87 | _SSE
         uclib.uc_reg_read_batch(uc._uch, *self._batches[regs.bits])
-        self._load_x87(uc)
+        if x87:
+            self._load_x87(uc)
         at = 0
         for part in self._parts:
             kept = regs.extended[at : at + part.size]
