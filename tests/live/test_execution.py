@@ -4,18 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from live.blocks import SLOT_BYTES, Blocks, write_blocks
+from live.blocks import SLOT_BYTES, Blocks, write_blocks, write_drawn
 from live.draw_vector import missing
 from live.execution import different, live, predicted_slots, simulated, without_probes
+from live.forms import every_form
 from live.kernel import Bits, LiveKernel
 from uprobes_sim.session import Options
 
 SEED, COUNT = 618, 500
 
 
-@pytest.fixture(params=["64", "32", "64 VEX", "32 VEX"])
+@pytest.fixture(params=["64", "32", "64 VEX", "32 VEX", "64 forms", "32 forms"])
 def blocks(request: pytest.FixtureRequest, tmp_path: Path) -> Blocks:
     bits: Bits = 64 if "64" in request.param else 32
+    if "forms" in request.param:
+        return write_drawn(tmp_path / "blocks", bits, every_form(bits), SEED)
     vectors = "VEX" in request.param
     if vectors and missing():
         pytest.skip(f"the processor lacks {' '.join(sorted(missing()))}")
@@ -30,8 +33,8 @@ def test_probed_instructions_leave_what_they_leave_on_the_live_kernel(
 
     assert list(different(blocks, ours.state, theirs.state)) == []
     assert ours.slots == theirs.slots
-    assert hits["emulate"] > COUNT // 20
-    assert hits["xol"] > COUNT  # the markers alone are as many
+    assert hits["emulate"] > len(blocks.drawn) // 20
+    assert hits["xol"] > len(blocks.drawn)  # the markers alone are as many
 
 
 def test_each_is_emulated_or_stepped_as_we_say_and_so_is_the_copy(
