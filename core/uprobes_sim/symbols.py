@@ -7,6 +7,7 @@ from functools import cached_property
 from struct import Struct
 from typing import Final
 
+from uprobes_sim.gopclntab import read_functions
 from uprobes_sim.sections import Section as Section
 from uprobes_sim.sections import Sections, read_sections, string_at
 from uprobes_sim.uapi import Bits, ByteOrder
@@ -69,7 +70,7 @@ class Image:
 
 @dataclass(frozen=True)
 class SymbolTable:
-    """The symbols of one file: `.symtab`, or `.dynsym` where the file is stripped."""
+    """The symbols of one file: `.symtab`, `.dynsym` where it is stripped, or what Go keeps."""
 
     symbols: tuple[Symbol, ...]
     sections: tuple[Section, ...]
@@ -150,7 +151,14 @@ def read_symbols(data: bytes) -> SymbolTable:
     """Read the symbols of an ELF file; none where its section headers are missing or broken."""
     found = read_sections(data)
     loaded = tuple(section for section in found.rows if section.loaded)
-    return SymbolTable(tuple(_symbols(found, data)), loaded)
+    symbols = tuple(_symbols(found, data)) or tuple(_go_functions(found, data))
+    return SymbolTable(symbols, loaded)
+
+
+def _go_functions(found: Sections, data: bytes) -> Iterator[Symbol]:
+    """Take the functions that a stripped Go program names for its own use."""
+    for function in read_functions(found, data):
+        yield Symbol(function.name, function.start, function.size, 0, "STT_FUNC")
 
 
 def read_section(data: bytes, name: str) -> SectionData | None:

@@ -1,5 +1,6 @@
 """What the rules of `check` tell beforehand, done on the running kernel."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -145,3 +146,21 @@ def test_the_program_ends_as_the_warning_says(
         assert after.returncode == -case.under
     else:
         assert (after.returncode, after.stdout) == (0, case.under)
+
+
+def test_a_return_probe_ends_a_go_program(kernel: LiveKernel, tmp_path: Path) -> None:
+    installed = shutil.which("gosu")
+    if installed is None:
+        pytest.skip("gosu is not installed (Debian: gosu)")
+    gosu = Path(shutil.copy(installed, tmp_path))
+    found = check(gosu, "runtime.main%return")
+    assert found.reading is not None
+    run = [str(gosu), "root", "echo", "done"]
+
+    before = subprocess.run(run, capture_output=True, text=True, timeout=20, check=False)
+    with kernel.probing(gosu, [found.reading.offset], returns=True):
+        after = subprocess.run(run, capture_output=True, text=True, timeout=20, check=False)
+
+    assert before.stdout == "done\n"
+    assert (after.returncode, after.stdout) == (2, "")
+    assert "unexpected return pc for runtime.main called from 0x7fffffffe000" in after.stderr
