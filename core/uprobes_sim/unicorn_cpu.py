@@ -15,8 +15,6 @@ that must not be translated.
 """
 
 import ctypes
-import signal
-import threading
 from collections.abc import Set
 from enum import Enum, auto
 from functools import lru_cache
@@ -33,6 +31,7 @@ from uprobes_sim.errors import EngineError
 from uprobes_sim.memory import Access, Mm, PageFault, VmFlags
 from uprobes_sim.unicorn_guest import STEPPED, Block, Guest, RegisterFile, UnicornRegs
 from uprobes_sim.unicorn_memory import GuestMemory, Replica, new_uc
+from uprobes_sim.unicorn_sigint import hold_sigint, inside, interrupted
 from uprobes_sim.units import PAGE_MASK, PAGE_SIZE
 
 _UNLIMITED: Final = (1 << 64) - 1
@@ -96,7 +95,7 @@ class UnicornCpu:
         self._block_callback = _BLOCK_CALLBACK(self._on_block)
         _hook(self._uc, uc_const.UC_HOOK_BLOCK, self._block_callback)
         guest.attach(self._uc, self._leave)
-        _hold_sigint()
+        hold_sigint()
 
     # --- the Cpu ------------------------------------------------------------
 
@@ -181,7 +180,7 @@ class UnicornCpu:
             _check(uclib.uc_hook_del(self._uc._uch, self._done.pop()))
         _check(uclib.uc_reg_write_batch(self._uc._uch, self._ids, file.pointers, self._count))
         illegal = False
-        _inside.append(self._uc)
+        inside.append(self._uc)
         try:
             self._uc.emu_start(regs.ip, 0, count=count)
             self._memory.fault = None  # of no access of the program
@@ -190,10 +189,10 @@ class UnicornCpu:
             if not illegal and self._memory.fault is None:
                 raise EngineError(f"Unicorn at {self._last[0]:#x}: {exc}") from exc
         finally:
-            _inside.pop()
+            inside.pop()
         _check(uclib.uc_reg_read_batch(self._uc._uch, self._ids, file.pointers, self._count))
-        if _interrupted:
-            _interrupted.clear()
+        if interrupted:
+            interrupted.clear()
             raise KeyboardInterrupt
         if self._error is not None:
             raise self._error
@@ -424,30 +423,3 @@ def _by_program(fault: PageFault, ip: int) -> bool:
 def _executed(found: Exit | None) -> bool:
     """Tell whether the instruction that led to an exit counts as executed."""
     return found is None or found.stop not in (Stop.FAULT, Stop.BREAKPOINT)
-
-
-_inside: Final[list[Uc]] = []
-"""The Unicorn that executes code right now; empty elsewhere."""
-
-_interrupted: Final[list[Uc]] = []
-"""The Unicorn that Ctrl-C has stopped, until that is told."""
-
-
-def _hold_sigint() -> None:
-    """Let Ctrl-C stop Unicorn: an exception would be lost on its way through it.
-
-    Everywhere else it raises KeyboardInterrupt as ever. A host program's own handler stays, and
-    so do other threads, which get no signals.
-    """
-    if (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    ):
-        signal.signal(signal.SIGINT, _on_sigint)
-
-
-def _on_sigint(number: int, frame: object) -> None:
-    if not _inside:
-        raise KeyboardInterrupt
-    _interrupted.append(_inside[-1])
-    uclib.uc_emu_stop(_inside[-1]._uch)

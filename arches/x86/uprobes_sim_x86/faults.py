@@ -127,8 +127,10 @@ def _x87_approximate(insn: Insn) -> bool:
     return insn.opcode == b"\xd9" and insn.modrm in _APPROXIMATE
 
 
-_APPROXIMATE: Final = frozenset({0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5, 0xF8, 0xF9, 0xFB, 0xFE, 0xFF})
-"""f2xm1, fyl2x, fptan, fpatan, fxtract, fprem1, fprem, fyl2xp1, fsincos, fsin, fcos."""
+_APPROXIMATE: Final = frozenset(
+    {0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5, 0xF8, 0xF9, 0xFB, 0xFD, 0xFE, 0xFF}
+)
+"""f2xm1, fyl2x, fptan, fpatan, fxtract, fprem1, fprem, fyl2xp1, fsincos, fscale, fsin, fcos."""
 
 
 def _cmpxchg_of_registers(insn: Insn) -> bool:

@@ -21,7 +21,6 @@ from uprobes_sim_x86.host.tracee import STUB_AT, SYS_MMAP, SYS_MUNMAP, Tracee
 
 _MAP_SHARED_FIXED: Final = 0x11
 _STUB_STRIDE: Final = 1 << 32
-_ANY: Final = 1 << 64
 
 
 class AddressSpace:
@@ -42,7 +41,9 @@ class AddressSpace:
     def switch(self, mm: Mm) -> None:
         """Become the address space of *mm*."""
         if self._mm is not mm:
-            self._forget(0, _ANY)
+            self._tracee.unmap_all()
+            self._rights.clear()
+            self._stale.clear()
             self._mm = mm
         if mm not in self._known:
             self._known.add(mm)

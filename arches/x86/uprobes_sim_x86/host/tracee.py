@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 import weakref
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from uprobes_sim.errors import EngineError
@@ -20,8 +21,8 @@ from uprobes_sim.errors import EngineError
 STUB_CODE: Final = 0x100
 STUB_SYSCALL, STUB_CPUID = STUB_CODE, STUB_CODE + 2
 """Offsets in the stub, the page that the child itself consists of."""
-_STUB: Final = bytes.fromhex("0f05 0fa2 b822000000 0f05 ebf7")
-"""syscall; cpuid; and where it starts: pause() for ever."""
+_STUB: Final = bytes.fromhex("0f05 0fa2 b89d000000 bf01000000 be09000000 0f05 b822000000 0f05 ebf7")
+"""syscall; cpuid; and where it starts: prctl(PR_SET_PDEATHSIG, SIGKILL), then pause() for ever."""
 _START: Final = STUB_CODE + 4
 _PATH: Final = 0x200
 """Where the stub has room for a path."""
@@ -37,6 +38,7 @@ _NT_X86_XSTATE: Final = 0x202
 _WALL: Final = 0x4000_0000
 _MAX_XSTATE: Final = 0x4000
 
+_EVERY_DESCRIPTOR: Final = 0xFFFF_FFFF
 SYS_MMAP, SYS_MUNMAP, SYS_MREMAP, SYS_OPENAT, SYS_CLOSE_RANGE = 9, 11, 25, 257, 436
 
 
@@ -97,6 +99,8 @@ class Tracee:
         self.memory = os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self.memory)
         self.unmap_all()
+        with suppress(OSError):  # before 5.9 it keeps what it has inherited
+            self.syscall(SYS_CLOSE_RANGE, 0, _EVERY_DESCRIPTOR, 0)
 
     # --- registers ----------------------------------------------------------
 
