@@ -92,7 +92,7 @@ class _Run:
     def _one(self, text: str) -> None:
         try:
             self._refuse_other_file(text)
-            matching = self._checker.matching(text)
+            matching = [] if self._exits else self._checker.matching(text)
             if matching:
                 self._one_link(text, matching)
                 return

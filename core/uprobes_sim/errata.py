@@ -22,6 +22,9 @@ class Erratum:
     """Kernel configuration that it needs, in words."""
     requires: str | None = None
     """The same where it is one option: `CONFIG_PPC_KUAP=y`, or `=n` for one that is not set."""
+    besides: Literal["return", "trap"] | None = None
+    """What of a probe, and not its instruction, it concerns: that it is a return probe; or that
+    it is refused, being on a trap, but was registered while nobody mapped the file."""
     cpus: tuple[str, ...] = ()
     """Processors (`ArchInfo.cpus`) that show it; none named: all."""
     instructions: str

@@ -19,7 +19,7 @@ from uprobes_sim.probes import parse_probe, resolve
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, Offset, Vaddr
 from uprobes_sim.uprobes import Uprobes
-from uprobes_sim.verdict import Grounds, Verdict
+from uprobes_sim.verdict import Caution, Grounds, Verdict
 from uprobes_sim.version import Kernel, releases
 
 _CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
@@ -210,6 +210,12 @@ class Explainer:
     @cached_property
     def _known(self) -> tuple[Erratum, ...]:
         return self.hook.arch_errata()
+
+    def besides(self, what: str) -> Iterator[Caution]:
+        """Warn of the defects in force that concern a probe for being *what*."""
+        for erratum in self._known:
+            if erratum.besides == what and erratum.id in self.config.in_force:
+                yield Caution(erratum.id, erratum.severity, erratum.effect)
 
     @cached_property
     def _faulty(self) -> Uprobes:

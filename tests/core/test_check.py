@@ -7,6 +7,7 @@ import pytest
 
 from check_cases import CASES, CODE, EXCEPTIONS, EXTRA, FUNCTION, Case, archived, compiled, x86
 from elf_maker import Elf, Part, R, Segment, Sym, X
+from elf_programs import program
 from uprobes_sim.arch import Abi
 from uprobes_sim.check.archive import Held, load_held
 from uprobes_sim.check.checker import Checked, Checker, link_to_check
@@ -214,3 +215,35 @@ def test_frames_tell_starts_where_there_are_no_symbols(tmp_path: Path) -> None:
     found = code.boundary(Vaddr(start + 2))  # push %rbp; mov %rsp,%rbp
 
     assert (found.starts, found.confidence, found.basis) == (False, 1.0, ".eh_frame")
+
+
+def test_a_trap_that_nobody_maps_is_worse_than_no_hits_on_powerpc(tmp_path: Path) -> None:
+    code = bytes.fromhex("0800e07f2000804e")  # trap; blr
+    elf = Elf(
+        segments=(Segment(CODE, code, flags=R | X),),
+        symbols=(Sym("f", CODE, size=8),),
+        machine=21,
+        flags=2,
+    )
+    path = tmp_path / "program"
+    path.write_bytes(elf.build())
+
+    (trap,) = checker(path).check("f")
+    (plain,) = checker(path).check("f+4")
+
+    assert (trap.verdict.rule, trap.verdict.warnings[0].severity) == ("powerpc.trap", "kills")
+    assert trap.verdict.warnings[0].rule == "powerpc.trap_livelock"
+    assert "powerpc.trap_livelock" not in rules_of([plain])
+
+
+def test_return_probes_are_warned_of_their_own_defects(tmp_path: Path) -> None:
+    path = program("powerpc64le", "add3")
+
+    assert "powerpc.retval_negated" in rules_of(checker(path).check("add3%return"))
+    assert "powerpc.retval_negated" not in rules_of(checker(path).check("add3"))
+
+
+def test_exits_of_many_functions_are_found_by_a_wildcard() -> None:
+    found = checker(program("powerpc64le", "add3")).exits("add*")
+
+    assert [each.exit.kind for each in found if each.exit] == ["return"]

@@ -27,7 +27,7 @@ from uprobes_sim.probes import ProbeSpec
 from uprobes_sim.symbols import Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
-from uprobes_sim.verdict import Verdict
+from uprobes_sim.verdict import Caution, Verdict
 
 _EM_ARM: Final = 40
 _FAR: Final = 128
@@ -152,24 +152,24 @@ class Checker:
         return answers
 
     def exits(self, text: str) -> list[Checked]:
-        """Answer for a probe on each exit of the function *text*.
+        """Answer for a probe on each exit of the function, or functions, *text*.
 
         Raises:
             ProbeError: there is no such function.
         """
         question = read_question(text)
-        spec = question.spec
-        if spec is None or spec.is_return:
+        if question.spec is None or question.spec.is_return:
             raise ProbeError(f"{text}: name a function, such as main")
-        (entry,) = self.check(text)
-        assert entry.reading is not None
-        function = self.code.function_at(entry.reading.vaddr or 0)
-        if function is None:
-            raise ProbeError(f"{text}: nothing tells where its function starts and ends")
-        return [
-            replace(self._at(question, ProbeSpec(text, vaddr=found.vaddr), None), exit=found)
-            for found in exits_of(self.code, function)
-        ]
+        found = list[Checked]()
+        for entry in self.matching(text) or self.check(text):
+            assert entry.reading is not None
+            function = self.code.function_at(entry.reading.vaddr or 0)
+            if function is None:
+                raise ProbeError(f"{text}: nothing tells where its function starts and ends")
+            for each in exits_of(self.code, function):
+                place = ProbeSpec(text, vaddr=each.vaddr)
+                found.append(replace(self._at(question, place, None), exit=each))
+        return found
 
     # --- one place --------------------------------------------------------
 
@@ -190,21 +190,12 @@ class Checker:
             is_return=spec.is_return,
             base=self.base,
         )
-        warnings = [*verdict.warnings, *(each for rule in CONCERNS for each in rule(site))]
-        if verdict.verdict == "reject" and refusal is None:
-            warnings.append(
-                REFUSED_AT_MMAP.caution(
-                    "if no process maps the file, registering succeeds all the same; the refusal "
-                    "comes at mmap, to nobody, and there are no hits"
-                )
-            )
+        warnings = self._warnings(site, verdict, at_mmap=refusal is None)
         there = reading.offset < len(self.program.data)
         insn, size = self.explainer.written(spot.insn) if there else ("", 0)
-        if verdict.verdict == "reject":
-            warnings = [replace(each, severity=_harmless(each.severity)) for each in warnings]
         return Checked(
             question,
-            replace(verdict, warnings=loudest_first(warnings)),
+            replace(verdict, warnings=warnings),
             reading,
             other,
             insn,
@@ -212,6 +203,28 @@ class Checker:
             self.explainer.text(spot) if there else "",
             self._nearby(site) if verdict.verdict == "xol" else None,
         )
+
+    def _warnings(self, site: Site, verdict: Verdict, *, at_mmap: bool) -> tuple[Caution, ...]:
+        """Gather all there is to warn of; *at_mmap*: a refusal comes when a process maps the file.
+
+        What a probe that is refused would do to the program is no more than a note.
+        """
+        warnings = [*verdict.warnings, *(each for rule in CONCERNS for each in rule(site))]
+        if site.is_return:
+            warnings += self.explainer.besides("return")
+        if verdict.verdict != "reject":
+            return loudest_first(warnings)
+        warnings = [replace(each, severity=_harmless(each.severity)) for each in warnings]
+        if at_mmap:
+            warnings.append(
+                REFUSED_AT_MMAP.caution(
+                    "if no process maps the file, registering succeeds all the same; the refusal "
+                    "comes at mmap, to nobody, and there are no hits"
+                )
+            )
+            if verdict.rule == f"{self.arch}.trap":
+                warnings += self.explainer.besides("trap")
+        return loudest_first(warnings)
 
     def _readings(self, spec: ProbeSpec, named: Symbol | None) -> tuple[Reading, Reading | None]:
         """Find the place of *spec*, and what its number means in the other sense, if code."""

@@ -105,8 +105,8 @@ def _name(code: Code, target: Vaddr, stubs: dict[Vaddr, str]) -> str | None:
     if target in stubs:
         return stubs[target]
     function = code.function_at(target)
-    if function is None or function.name is None:
+    if function is None or function.symbol is None:
         return None
     distance = target - function.start
-    inside = distance and target != code.entry(function.symbol, want_global=False)  # type: ignore[arg-type]
+    inside = distance and target != code.entry(function.symbol, want_global=False)
     return f"{function.name}+{distance:#x}" if inside else function.name
