@@ -173,6 +173,60 @@ def test_what_an_older_kernel_simulates_is_right(kernel: str, word: int) -> None
     assert probed.task.exit_status == plain.task.exit_status is not None
 
 
+INCREMENT = (0xC85F7C20, 0x91000400, 0xC8027C20, 0x35FFFFA2, SVC)
+"""ldxr x0, [x1]; add x0, x0, #1; stxr w2, x0, [x1]; cbnz w2, .-12; svc"""
+
+
+@pytest.mark.parametrize("errata", ["linux", "none"])
+@pytest.mark.parametrize("probed", [None, 1, 3])
+def test_a_probe_between_exclusives_keeps_the_program_in_its_loop(
+    probed: int | None, errata: str
+) -> None:
+    box = Box(*INCREMENT, errata=errata)
+    box.regs.set("x1", DATA + 8)
+    if probed is not None:
+        box.probe(probed)
+    box.run()
+
+    ends = errata == "none" or probed != 1
+    assert box.task.dead is ends
+    assert box.mm.read(DATA + 8, 8) == int(ends).to_bytes(8, "little")
+    assert probed is None or (len(box.hits) == 1) is ends
+
+
+@pytest.mark.parametrize(
+    ("load", "store", "width"),
+    [
+        pytest.param(0x085F7C20, 0x08027C20, 1, id="byte"),
+        pytest.param(0x485FFC20, 0x4802FC20, 2, id="halfword, ordered"),
+        pytest.param(0x885F7C20, 0x88027C20, 4, id="word"),
+        pytest.param(0xC87F0C20, 0xC8220C20, 8, id="pair"),
+        pytest.param(0x887F0C20, 0x88220C20, 4, id="pair of words"),
+    ],
+)
+def test_an_exclusive_loads_and_stores_as_much_as_it_says(
+    load: int, store: int, width: int
+) -> None:
+    held = bytes(range(1, 33))
+    box = Box(load, store, SVC)
+    box.regs.set("x1", DATA + 16)
+    box.mm.write(DATA + 16, held)
+    box.run()
+
+    assert box.regs.get("x2") == 0
+    assert box.regs.get("x0") == int.from_bytes(held[:width], "little")
+    assert box.mm.read(DATA + 16, 32) == held
+
+
+@pytest.mark.parametrize("between", [0xD5033F5F, 0x91002021], ids=["clrex", "another address"])
+def test_a_store_exclusive_fails_where_nothing_is_watched(between: int) -> None:
+    box = Box(0xC85F7C20, between, 0xC8027C20, SVC)
+    box.regs.set("x1", DATA + 8)
+    box.run()
+
+    assert box.regs.get("x2") == 1
+
+
 def test_dc_zva_clears_its_block_and_faults_as_a_store() -> None:
     box = Box(0xD50B7421, SVC)  # dc zva, x1
     box.regs.set("x1", DATA + 70)

@@ -14,7 +14,10 @@ from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.unicorn_cpu import UnicornCpu
 from uprobes_sim.unicorn_guest import Block
 from uprobes_sim.units import Vaddr
+from uprobes_sim.version import Config
 from uprobes_sim_arm64.encoding import Encoding
+from uprobes_sim_arm64.errata import EXCLUSIVE_SEQUENCE
+from uprobes_sim_arm64.exclusive import Misaligned, Monitor, is_exclusive
 from uprobes_sim_arm64.info import AARCH64_INSN_SIZE
 from uprobes_sim_arm64.regs import GENERAL, REST, PtRegs
 
@@ -57,9 +60,9 @@ _USER: Final = 0b011
 """op1 of the system registers and instructions for user mode."""
 
 
-def new_cpu() -> UnicornCpu:
+def new_cpu(config: Config) -> UnicornCpu:
     """Make an engine."""
-    return UnicornCpu(Arm64Guest())
+    return UnicornCpu(Arm64Guest(forgetful=config.acts(EXCLUSIVE_SEQUENCE)))
 
 
 class Arm64Guest:
@@ -83,9 +86,13 @@ class Arm64Guest:
     preserved = tuple(REST.values())
     deadly = None
 
-    def __init__(self) -> None:
-        """Start with no time passed."""
+    def __init__(self, *, forgetful: bool) -> None:
+        """Start with no time passed. *forgetful*: exceptions clear the exclusive monitor."""
         self._time = 0
+        self._monitor = Monitor()
+        self._forgetful = forgetful
+        self._in_program = False
+        """It was this that executed the last instruction, no exception has come since."""
 
     def boot(self, uc: Uc) -> None:
         """Grant what Linux grants, and go to user mode."""
@@ -99,7 +106,10 @@ class Arm64Guest:
         """Hook nothing more."""
 
     def enter(self, uc: Uc, regs: PtRegs) -> None:
-        """Store nothing more."""
+        """Clear the monitor, if the program comes from the kernel."""
+        if self._forgetful and not self._in_program:
+            self._monitor.clear()
+        self._in_program = False
 
     def set_step(self, regs: PtRegs, on: bool) -> None:
         """Have no step bit that a program could see."""
@@ -146,12 +156,14 @@ class Arm64Guest:
     def special(self, regs: PtRegs, mm: Mm) -> Exit | None:
         """Execute what Unicorn does wrong, or does otherwise at each run."""
         word = int.from_bytes(mm.read(regs.ip, AARCH64_INSN_SIZE, force=True), "little")
-        if word in _DC_ZVA:
-            block = regs.x(word & 31) & -_ZVA_BYTES
+        self._in_program = True
+        if word in _DC_ZVA or is_exclusive(word):
             try:
-                mm.write(block, bytes(_ZVA_BYTES))
+                self._access(word, regs, mm)
             except PageFault as fault:
                 return self.segfault(regs, fault)
+            except Misaligned:
+                return self.interrupt(regs, _DATA_ABORT)
         elif word in _COUNTER or word in _RNDR:
             self._time += _TICKS
             regs.set_x(word & 31, self._time)
@@ -163,12 +175,18 @@ class Arm64Guest:
         regs.ip = Vaddr(regs.ip + AARCH64_INSN_SIZE)
         return None
 
+    def _access(self, word: int, regs: PtRegs, mm: Mm) -> None:
+        if word in _DC_ZVA:
+            mm.write(regs.x(word & 31) & -_ZVA_BYTES, bytes(_ZVA_BYTES))
+        else:
+            self._monitor.execute(word, regs, mm)
+
 
 def _is_special(word: int) -> bool:
     """Tell whether the engine must not be given this instruction."""
     if word in _BRK:  # those of others are nothing that uprobes are asked about
         return _BRK.take_apart(word)["imm16"] != _BRK_UPROBES
-    return any(word in each for each in _SPECIAL) or _is_privileged(word)
+    return any(word in each for each in _SPECIAL) or is_exclusive(word) or _is_privileged(word)
 
 
 def _is_privileged(word: int) -> bool:

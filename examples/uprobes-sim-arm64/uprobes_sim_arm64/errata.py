@@ -8,6 +8,7 @@ SIMD_LITERAL: Final = "arm64.simd_literal"
 AUTH_BRANCH: Final = "arm64.auth_branch"
 LDR_LITERAL: Final = "arm64.ldr_literal"
 FAULT_CODE: Final = "arm64.fault_code"
+EXCLUSIVE_SEQUENCE: Final = "arm64.exclusive_sequence"
 
 
 class Defect(NamedTuple):
@@ -15,7 +16,7 @@ class Defect(NamedTuple):
 
     erratum: Erratum
     rows: frozenset[str] | None
-    """None: all that are stepped."""
+    """None: all that are stepped. None of them: it depends on the instructions around."""
 
     def concerns(self, row: str, *, simulated: bool) -> bool:
         """Tell whether it concerns an accepted instruction."""
@@ -79,5 +80,20 @@ DEFECTS: Final = (
             upstream="nothing known",
         ),
         None,
+    ),
+    Defect(
+        Erratum(
+            id=EXCLUSIVE_SEQUENCE,
+            since=(4, 10),
+            until=None,
+            instructions="all between a load-exclusive and its store-exclusive",
+            effect="the exceptions of a hit clear the exclusive monitor: the store fails, and the "
+            "loop around it never ends",
+            severity="kills",
+            evidence="read: only kprobes look for such a sequence (is_probed_address_atomic); "
+            "Arm ARM, B2.9",
+            upstream="known of kprobes; uprobes trust their user",
+        ),
+        frozenset(),
     ),
 )

@@ -7,7 +7,7 @@ from uprobes_sim.errata import Erratum
 from uprobes_sim.flow import Flow, FlowKind
 from uprobes_sim.hookspecs import hookimpl
 from uprobes_sim.units import Vaddr
-from uprobes_sim.verdict import Caution, Mechanism
+from uprobes_sim.verdict import Caution, Grounds, Mechanism
 from uprobes_sim.version import Config
 from uprobes_sim_arm64.encoding import signed
 from uprobes_sim_arm64.errata import DEFECTS
@@ -60,6 +60,15 @@ def arch_uprobe_warnings(auprobe: ArchUprobe, abi: Abi, config: Config) -> tuple
 @hookimpl
 def arch_errata() -> tuple[Erratum, ...]:
     return tuple(defect.erratum for defect in DEFECTS)
+
+
+@hookimpl
+def arch_grounds(rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
+    if rule in ("arm64.trap", "arm64.no_uprobes"):
+        return ()
+    if rule in ("arm64.alignment", "arm64.aarch32"):
+        return (Grounds("arch/arm64/kernel/probes/uprobes.c, arch_uprobe_analyze_insn"),)
+    return (Grounds("arch/arm64/kernel/probes/decode-insn.c, arm_probe_decode_insn"),)
 
 
 @hookimpl

@@ -16,6 +16,7 @@ from uprobes_sim_arm64.behaviours import BEHAVIOURS
 from uprobes_sim_arm64.errata import FAULT_CODE
 from uprobes_sim_arm64.explain import arch_errata as arch_errata
 from uprobes_sim_arm64.explain import arch_format_insn as arch_format_insn
+from uprobes_sim_arm64.explain import arch_grounds as arch_grounds
 from uprobes_sim_arm64.explain import arch_insn_fields as arch_insn_fields
 from uprobes_sim_arm64.explain import arch_insn_flow as arch_insn_flow
 from uprobes_sim_arm64.explain import arch_parse_insn as arch_parse_insn
@@ -153,4 +154,4 @@ def arch_uprobe_exception_notify(task: Task, stop: Stop) -> bool:
 def arch_cpu(abi: Abi, config: Config) -> Cpu:
     from uprobes_sim_arm64.engine import new_cpu  # Unicorn costs 60 ms, and few commands run
 
-    return new_cpu()
+    return new_cpu(config)

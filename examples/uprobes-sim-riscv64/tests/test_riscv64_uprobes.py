@@ -174,6 +174,38 @@ def test_the_address_of_a_misaligned_atomic_is_that_of_the_slot(errata: str) -> 
     assert (caught[0] == TEXT) is (errata == "none")
 
 
+INCREMENT = (0x1005A52F, 0x2505, 0x18A5A62F, 0xFE061BE3, ECALL)
+"""lr.w a0, (a1); c.addiw a0, 1; sc.w a2, a0, (a1); bnez a2, .-10; ecall"""
+
+
+@pytest.mark.parametrize("errata", ["linux", "none"])
+@pytest.mark.parametrize("probed", [None, 0, 4, 6, 10])
+def test_a_probe_on_a_reservation_keeps_the_program_in_its_loop(
+    probed: int | None, errata: str
+) -> None:
+    box = Box(*INCREMENT, errata=errata)
+    box.regs.set("a1", DATA + 8)
+    if probed is not None:
+        box.probe(probed)
+    box.run()
+
+    ends = errata == "none" or probed in (None, 10)
+    assert box.task.dead is ends
+    assert box.mm.read(DATA + 8, 8) == int(ends).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize(("lr", "sc"), [(0x1005A52F, 0x18A5A62F), (0x1005B52F, 0x18A5B62F)])
+def test_lr_and_sc_are_as_wide_as_they_say(lr: int, sc: int) -> None:
+    box = Box(lr, sc, ECALL)
+    box.regs.set("a1", DATA + 8)
+    box.mm.write(DATA + 8, b"\xff" * 16)
+    box.run()
+
+    assert box.regs.get("a2") == 0
+    assert box.regs.get("a0") == (1 << 64) - 1
+    assert box.mm.read(DATA + 8, 16) == b"\xff" * 16
+
+
 @pytest.mark.parametrize("word", [0x30002573, 0x00002573, 0xC0302573, 0x00200073, 0xC0101573])
 def test_what_is_not_for_user_mode_is_sigill(word: int) -> None:
     """mstatus, ustatus, a counter that is not shared, uret, a write of time."""

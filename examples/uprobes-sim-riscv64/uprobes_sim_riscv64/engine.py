@@ -14,8 +14,11 @@ from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.unicorn_cpu import UnicornCpu
 from uprobes_sim.unicorn_guest import Block
 from uprobes_sim.units import Vaddr
+from uprobes_sim.version import Config
 from uprobes_sim_riscv64.encoding import Encoding, insn_size
+from uprobes_sim_riscv64.errata import RESERVATION
 from uprobes_sim_riscv64.regs import GENERAL, REST, PtRegs
+from uprobes_sim_riscv64.reservation import LR, SC, Misaligned, Reservation
 
 _ILLEGAL, _BREAKPOINT, _LOAD_MISALIGNED, _STORE_MISALIGNED, _ECALL = 2, 3, 4, 6, 8
 _FETCH_FAULT, _LOAD_FAULT, _STORE_FAULT = 12, 13, 15
@@ -40,9 +43,9 @@ _TICKS: Final = 1000
 """By how much a counter has moved on whenever someone looks."""
 
 
-def new_cpu() -> UnicornCpu:
+def new_cpu(config: Config) -> UnicornCpu:
     """Make an engine."""
-    return UnicornCpu(RiscvGuest())
+    return UnicornCpu(RiscvGuest(forgetful=config.acts(RESERVATION)))
 
 
 class RiscvGuest:
@@ -64,9 +67,13 @@ class RiscvGuest:
     preserved = tuple(REST.values())
     deadly = None
 
-    def __init__(self) -> None:
-        """Start with no time passed."""
+    def __init__(self, *, forgetful: bool) -> None:
+        """Start with no time passed. *forgetful*: exceptions clear the reservation."""
         self._time = 0
+        self._reservation = Reservation()
+        self._forgetful = forgetful
+        self._in_program = False
+        """It was this that executed the last instruction, no exception has come since."""
 
     def boot(self, uc: Uc) -> None:
         """Turn floating point on, and go to user mode."""
@@ -77,7 +84,10 @@ class RiscvGuest:
         """Hook nothing more."""
 
     def enter(self, uc: Uc, regs: PtRegs) -> None:
-        """Store nothing more."""
+        """Clear the reservation, if the program comes from the kernel."""
+        if self._forgetful and not self._in_program:
+            self._reservation.clear()
+        self._in_program = False
 
     def set_step(self, regs: PtRegs, on: bool) -> None:
         """Have no step bit: the architecture has none for user mode."""
@@ -92,8 +102,7 @@ class RiscvGuest:
         if number == _ILLEGAL:
             return _illegal(regs)
         if number in (_LOAD_MISALIGNED, _STORE_MISALIGNED):
-            info = SigInfo(Signal.SIGBUS, SiCode.BUS_ADRALN, regs.ip)
-            return Exit(Stop.FAULT, info, number)
+            return _misaligned(regs, number)
         raise EngineError(f"Unicorn at {regs.ip:#x}: exception {number}")
 
     def illegal(self, regs: PtRegs) -> Exit:
@@ -119,8 +128,11 @@ class RiscvGuest:
         return Block(tuple(starts))
 
     def special(self, regs: PtRegs, mm: Mm) -> Exit | None:
-        """Read a counter, which Unicorn does otherwise at each run; there are no other CSRs."""
+        """Execute lr, sc or a read of a counter; there are no other CSRs."""
         word = int.from_bytes(mm.read(regs.ip, 4, force=True), "little")
+        self._in_program = True
+        if word in LR or word in SC:
+            return self._reserve(word, regs, mm)
         fields = _CSR.take_apart(word)
         reads = fields["funct3"] & 3 == _CSRRS and not fields["rs1"]
         if fields["csr"] not in _COUNTERS or not reads:
@@ -130,15 +142,29 @@ class RiscvGuest:
         regs.ip = Vaddr(regs.ip + 4)
         return None
 
+    def _reserve(self, word: int, regs: PtRegs, mm: Mm) -> Exit | None:
+        try:
+            self._reservation.execute(word, regs, mm)
+        except PageFault as fault:
+            return self.segfault(regs, fault)
+        except Misaligned:
+            return _misaligned(regs, _LOAD_MISALIGNED if word in LR else _STORE_MISALIGNED)
+        regs.ip = Vaddr(regs.ip + 4)
+        return None
+
 
 def _is_special(word: int) -> bool:
     """Tell whether the engine must not be given this instruction."""
     if word not in _CSR:
-        return False
+        return word in LR or word in SC
     fields = _CSR.take_apart(word)
     if fields["funct3"] & 3:
         return fields["csr"] not in _FP_CSRS
     return word == _URET
+
+
+def _misaligned(regs: PtRegs, cause: int) -> Exit:
+    return Exit(Stop.FAULT, SigInfo(Signal.SIGBUS, SiCode.BUS_ADRALN, regs.ip), cause)
 
 
 def _illegal(regs: PtRegs) -> Exit:

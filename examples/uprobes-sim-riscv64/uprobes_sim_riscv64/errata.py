@@ -8,6 +8,7 @@ from uprobes_sim.errata import Erratum
 X0: Final = "riscv64.x0"
 RESERVED_BRANCH: Final = "riscv64.reserved_branch"
 SLOT_ADDRESS: Final = "riscv64.slot_address"
+RESERVATION: Final = "riscv64.reservation"
 
 
 class Defect(NamedTuple):
@@ -30,6 +31,11 @@ def is_no_branch(row: str, fields: Mapping[str, int]) -> bool:
 def is_atomic(row: str, fields: Mapping[str, int]) -> bool:
     """Tell whether an instruction is SIGBUS where its operand is misaligned."""
     return row in ("lr", "sc") or row.startswith("amo")
+
+
+def reserves(row: str, fields: Mapping[str, int]) -> bool:
+    """Tell whether an instruction has to do with a reservation."""
+    return row in ("lr", "sc")
 
 
 _READ: Final = "read: arch/riscv/kernel/probes/simulate-insn.c"
@@ -77,5 +83,20 @@ DEFECTS: Final = (
             upstream="so on all architectures but x86",
         ),
         is_atomic,
+    ),
+    Defect(
+        Erratum(
+            id=RESERVATION,
+            since=(5, 12),
+            until=None,
+            instructions="lr, sc and all between them",
+            effect="the exceptions of a hit clear the reservation: sc fails, and the loop around "
+            "it never ends",
+            severity="kills",
+            evidence="read: neither is refused; arch/riscv/kernel/entry.S clears the reservation "
+            "on the way to user mode",
+            upstream="nothing known",
+        ),
+        reserves,
     ),
 )

@@ -6,11 +6,13 @@ from uprobes_sim.arch import Abi, ArchUprobe
 from uprobes_sim.errata import Erratum
 from uprobes_sim.flow import Flow, FlowKind
 from uprobes_sim.hookspecs import hookimpl
+from uprobes_sim.insn_text import capstone_text
 from uprobes_sim.units import Vaddr
-from uprobes_sim.verdict import Caution, Mechanism
+from uprobes_sim.verdict import Caution, Grounds, Mechanism
 from uprobes_sim.version import Config
 from uprobes_sim_riscv64.encoding import immediate, insn_size
 from uprobes_sim_riscv64.errata import DEFECTS
+from uprobes_sim_riscv64.info import INFO
 from uprobes_sim_riscv64.probe import RiscvUprobe
 from uprobes_sim_riscv64.regs import RA
 from uprobes_sim_riscv64.table import find
@@ -52,6 +54,19 @@ def arch_uprobe_warnings(auprobe: ArchUprobe, abi: Abi, config: Config) -> tuple
 @hookimpl
 def arch_errata() -> tuple[Erratum, ...]:
     return tuple(erratum for erratum, _ in DEFECTS)
+
+
+@hookimpl
+def arch_insn_text(insn: bytes, vaddr: Vaddr, abi: Abi) -> str:
+    size = insn_size(int.from_bytes(insn[:4], "little"))
+    return capstone_text(INFO.capstone, insn[:size], vaddr)
+
+
+@hookimpl
+def arch_grounds(rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
+    if rule.endswith((".trap", ".alignment", ".no_uprobes")):
+        return ()
+    return (Grounds("arch/riscv/kernel/probes/decode-insn.c, riscv_probe_decode_insn"),)
 
 
 @hookimpl

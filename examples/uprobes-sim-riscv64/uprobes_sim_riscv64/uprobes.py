@@ -19,8 +19,10 @@ from uprobes_sim_riscv64.encoding import insn_size
 from uprobes_sim_riscv64.errata import RESERVED_BRANCH, SLOT_ADDRESS, X0, is_no_branch, writes_x0
 from uprobes_sim_riscv64.explain import arch_errata as arch_errata
 from uprobes_sim_riscv64.explain import arch_format_insn as arch_format_insn
+from uprobes_sim_riscv64.explain import arch_grounds as arch_grounds
 from uprobes_sim_riscv64.explain import arch_insn_fields as arch_insn_fields
 from uprobes_sim_riscv64.explain import arch_insn_flow as arch_insn_flow
+from uprobes_sim_riscv64.explain import arch_insn_text as arch_insn_text
 from uprobes_sim_riscv64.explain import arch_parse_insn as arch_parse_insn
 from uprobes_sim_riscv64.explain import arch_uprobe_mechanism as arch_uprobe_mechanism
 from uprobes_sim_riscv64.explain import arch_uprobe_warnings as arch_uprobe_warnings
@@ -171,4 +173,4 @@ def arch_uprobe_exception_notify(task: Task, stop: Stop) -> bool:
 def arch_cpu(abi: Abi, config: Config) -> Cpu:
     from uprobes_sim_riscv64.engine import new_cpu  # Unicorn costs 60 ms, and few commands run
 
-    return new_cpu()
+    return new_cpu(config)
