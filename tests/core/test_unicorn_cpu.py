@@ -148,6 +148,28 @@ def test_the_budget_is_exact(bits: Bits) -> None:
     assert box.regs.ip == TEXT + 1009 % 6
 
 
+def test_the_budget_is_exact_among_instructions_that_unicorn_does_not_get() -> None:
+    """A nop, vpor, a nop, pause, two nops, and on the spot."""
+    box = Box("90 c5f9ebc0 90 f390 90 90 ebfe")
+
+    executed = [(box.run(budget).stop, box.cpu.insns) for budget in (1, 1, 2, 3, 13)]
+
+    assert executed == [(Stop.BUDGET, count) for count in (1, 2, 4, 7, 20)]
+
+
+def test_an_instruction_may_become_another() -> None:
+    """vpor, then four nops in its place, then vpor."""
+    box, counts = Box("90 c5f9ebc0 90 cc"), list[int]()
+
+    for code in ("c5f9ebc0", "90909090", "c5f9ebc0"):
+        box.mm.write(TEXT + 1, bytes.fromhex(code), force=True)
+        box.regs.ip, before = Vaddr(TEXT), box.cpu.insns
+        assert box.run().stop is Stop.BREAKPOINT
+        counts.append(box.cpu.insns - before)
+
+    assert counts == [3, 6, 3]
+
+
 def test_a_vector_word_that_nobody_executes_is_named() -> None:
     """XOP went with AMD's Zen."""
     box = Box("90 90 8fe97881c0 cc")

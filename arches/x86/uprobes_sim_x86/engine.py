@@ -18,7 +18,7 @@ from uprobes_sim.unicorn_guest import STEPPED, Block
 from uprobes_sim.units import PAGE_SIZE, Vaddr
 from uprobes_sim_x86.faults import LOCKED_REGISTER, Remedy, fault_of
 from uprobes_sim_x86.host.execute import execute
-from uprobes_sim_x86.host.features import lacking
+from uprobes_sim_x86.host.features import exists, lacking
 from uprobes_sim_x86.host.processor import available
 from uprobes_sim_x86.info import INFO
 from uprobes_sim_x86.insn import MAX_INSN_SIZE, Insn, Undecodable, decode
@@ -269,7 +269,7 @@ class X86Guest:
         try:
             found = execute(self._uc, regs, mm, insn)
         except EngineError as exc:
-            if insn is None or not insn.vex:
+            if insn is None or not insn.vex or not exists(insn):
                 return self._illegal(regs)
             raise self._lacking(code, regs, f"no AVX in Unicorn, and {exc}") from exc
         if found is None or found.trap_nr != _INVALID_OPCODE:

@@ -89,6 +89,7 @@ ROWS = [
     Row("missing", "f6c801", "rip", TEXT, TEXT + 3),
     Row("missing", "0fc2c108", "rip", TEXT, TEXT + 4),
     Row("missing", "0f18c0", "rip", TEXT, TEXT + 3),
+    Row("missing", "44c6c005", "rip", TEXT, TEXT + 4),
     Row("missing", "660f38dcc1", "rip", TEXT, TEXT + 5),
 ]
 """Where something is done about it."""

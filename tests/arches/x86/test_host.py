@@ -13,7 +13,7 @@ from uprobes_sim.errors import EngineError
 from uprobes_sim.memory import VmFlags
 from uprobes_sim.signals import SiCode, Signal
 from uprobes_sim.units import PAGE_SIZE, Vaddr
-from uprobes_sim_x86.host.features import lacking
+from uprobes_sim_x86.host.features import exists, lacking
 from uprobes_sim_x86.host.processor import available, processor
 from uprobes_sim_x86.insn import decode
 from uprobes_sim_x86.regs import PtRegs
@@ -231,6 +231,13 @@ def test_what_a_processor_lacks_is_known(
     cpuinfo.write_text(f"processor: 0\nflags\t\t: {flags}\n")
 
     assert lacking(decode(bytes.fromhex(code), 64), cpuinfo) == missing
+
+
+@pytest.mark.parametrize(
+    ("code", "there_is"), [("c5f9ebc0", True), ("66c5f9ebc0", False), ("c5f8ffc0", False)]
+)
+def test_a_word_that_no_processor_has_is_known_without_one(code: str, there_is: bool) -> None:
+    assert exists(decode(bytes.fromhex(code).ljust(16, b"\0"), 64, as_processor=True)) is there_is
 
 
 def test_ctrl_c_passes_the_child_by() -> None:

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from uprobes_sim_x86.insn import Insn
+from uprobes_sim_x86.insn import Insn, Undecodable, decode
 from uprobes_sim_x86.tables import opcodes
 
 _KINDS: Final = {"vex": "avx", "evex": "avx512f", "xop": "xop"}
@@ -66,12 +66,20 @@ _EXTENSIONS: Final = {
 """Opcodes by map, under what /proc/cpuinfo calls the extension that has them."""
 
 
-def lacking(insn: Insn, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Name the extension that *insn* may need and this processor lacks; empty: it lacks none.
-
-    *insn* is one that the kernel's tables know.
-    """
+def exists(insn: Insn) -> bool:
+    """Tell whether there is a processor, of those that Linux knows, with this vector word."""
     if not _UNDEFINED_BEFORE_VEX.isdisjoint(insn.prefixes):
+        return False
+    try:
+        decode(insn.data, insn.bits)
+    except Undecodable:
+        return False
+    return True
+
+
+def lacking(insn: Insn, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Name the extension that *insn* may need and this processor lacks; empty: it lacks none."""
+    if not exists(insn):
         return ""
     kind, number = _map(insn)
     has = _flags(cpuinfo)
