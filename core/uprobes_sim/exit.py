@@ -35,7 +35,7 @@ def do_exit(tasks: Tasks, task: Task) -> None:
     exit_files(task)
     task.group.threads.remove(task)
     if not task.group.threads:
-        _exit_notify(task)
+        _exit_notify(tasks, task)
 
 
 def mm_release(tasks: Tasks, task: Task) -> None:
@@ -67,13 +67,16 @@ def exit_files(task: Task) -> None:
             files.close(fd)
 
 
-def _exit_notify(task: Task) -> None:
+def _exit_notify(tasks: Tasks, task: Task) -> None:
     """Hand the children over, and tell the parent (exit_notify)."""
     group = task.group
     for child in group.children:
         child.parent = None  # the first process of the system waits for them at once
     group.children = []
-    group.ended = group.group_exit or ExitCode(task.exit_status or 0, task.killed_by)
+    leaders = [each for each in tasks.created if each.group is group and each.pid == group.tgid]
+    group.ended = group.group_exit or ExitCode(leaders[0].exit_status or 0, leaders[0].killed_by)
+    for leader in leaders:  # one that has left before the others ends as the process does
+        end_task(leader, group.ended)
     parent = group.parent
     if parent is None:
         return

@@ -48,10 +48,18 @@ def _prepare(signal: Signal, group: ThreadGroup, task: Task) -> bool:
         if group.stopped is not None:
             group.stopped = None
             notify_parent_of_change(group, SiCode.CLD_CONTINUED, Signal.SIGCONT)
-    if task.blocked & signal.bit:
-        return True
+    return bool(task.blocked & signal.bit) or not _is_ignored(signal, task)
+
+
+def flush_ignored(signal: Signal, task: Task) -> None:
+    """Forget *signal* where it waits, if it has just come to be ignored (do_sigaction)."""
+    if _is_ignored(signal, task):
+        _flush(task.group, {signal})
+
+
+def _is_ignored(signal: Signal, task: Task) -> bool:
     handler = task.sigaction(signal).handler
-    return not (handler == SIG_IGN or (handler == SIG_DFL and signal in IGNORED_BY_DEFAULT))
+    return handler == SIG_IGN or (handler == SIG_DFL and signal in IGNORED_BY_DEFAULT)
 
 
 def _flush(group: ThreadGroup, signals: set[Signal] | frozenset[Signal]) -> None:

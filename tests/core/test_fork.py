@@ -5,7 +5,7 @@ import pytest
 from kernel_box import BUF, KernelBox
 from toy_arch import ADDI, CALL, DATA, NOP, POP, PUSH, RET, SYS, TEXT, TRAP, Box
 from uprobes_sim.errors import KernelError
-from uprobes_sim.exit import do_exit, end_task
+from uprobes_sim.exit import do_exit, do_group_exit, end_task
 from uprobes_sim.fork import CloneArgs, CloneFlags, copy_process, dup_mm
 from uprobes_sim.memory import Mm, PageFault, VmFlags
 from uprobes_sim.signals import Signal
@@ -245,3 +245,15 @@ def test_a_parent_without_children_does_not_wait(tmp_path_factory: pytest.TempPa
 
     assert box("wait4", -1, BUF, 0, 0) == -10
     assert box("waitid", 0, 0, BUF, 4, 0) == -10
+
+
+def test_a_leader_that_has_left_ends_as_the_process_does() -> None:
+    box = Box((NOP,))
+    thread = child_of(box, THREAD)
+    end_task(box.task, ExitCode(0))
+    do_exit(box.machine.tasks, box.task)
+
+    do_group_exit(thread, ExitCode(3))
+    do_exit(box.machine.tasks, thread)
+
+    assert (box.task.exit_status, box.task.group.ended) == (3, ExitCode(3))

@@ -203,3 +203,14 @@ def test_a_futex_is_waited_for_only_while_it_has_the_value(box: KernelBox) -> No
     timeout = box.put((0).to_bytes(8, "little") + (1000).to_bytes(8, "little"))
     assert box("futex", word, 0, 0, timeout, 0, 0) == -Errno.ETIMEDOUT
     assert box("futex", word + 1, 1, 1, 0, 0, 0) == -Errno.EINVAL
+
+
+def test_a_signal_that_comes_to_be_ignored_waits_no_more(box: KernelBox) -> None:
+    """kernel/signal.c, do_sigaction, after POSIX 3.3.1.3."""
+    box.task.blocked = Signal.SIGUSR1.bit
+    box("kill", 1000, int(Signal.SIGUSR1))
+    before = len(box.task.group.pending)
+
+    box("rt_sigaction", int(Signal.SIGUSR1), box.put((1).to_bytes(8, "little") + bytes(24)), 0, 8)
+
+    assert (before, box.task.group.pending) == (1, [])

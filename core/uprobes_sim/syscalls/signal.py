@@ -8,7 +8,7 @@ from typing import Final
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.memory import PageFault
-from uprobes_sim.send import send_group_signal, send_signal
+from uprobes_sim.send import flush_ignored, send_group_signal, send_signal
 from uprobes_sim.siginfo import (
     SIGINFO_SIZE,
     SIGSET_BYTES,
@@ -96,6 +96,7 @@ def sys_rt_sigaction(k: Kernel, task: Task, sig: Int, act: Ptr, oact: Ptr, size:
     old = task.sigaction(signal)
     if new is not None:
         task.sigactions[signal] = new
+        flush_ignored(signal, task)
     if oact:
         values = {"handler": old.handler, "flags": old.flags, "restorer": old.restorer}
         k.put(task, oact, layout, **values)
