@@ -150,15 +150,16 @@ class Scheduler:
         Raises:
             Deadlock: nobody is left who could make it hold.
         """
-        if condition():
-            return True
         fiber = self._current
         if fiber is None:
             return self._wait_alone(where, condition, deadline)
-        fiber.where, fiber.condition, fiber.deadline = where, condition, deadline
-        self._waiting.append(fiber)
-        self._to_hub()
-        return condition()
+        while not condition():  # another may have been quicker
+            if deadline is not None and self.clock.uptime >= deadline:
+                return False
+            fiber.where, fiber.condition, fiber.deadline = where, condition, deadline
+            self._waiting.append(fiber)
+            self._to_hub()
+        return True
 
     def _wait_alone(self, where: str, condition: Callable[[], bool], deadline: int | None) -> bool:
         """Wait outside of every task: only time can make *condition* hold."""

@@ -57,6 +57,26 @@ def test_who_finds_no_slot_waits() -> None:
         area.get_insn_slot()
 
 
+def test_who_finds_no_slot_goes_on_when_one_is_given_back() -> None:
+    box = Box((NOP,))
+    area, sched = area_of(box), box.machine.sched
+    taken, free = list[Vaddr](), list[int]()
+
+    def step() -> None:
+        slot = area.get_insn_slot()
+        taken.append(slot)
+        free.append(area.free_slots)
+        sched.cond_resched("in the slot")
+        area.free_insn_slot(slot)
+
+    for _ in range(7):
+        sched.spawn("task", step)
+    sched.run()
+
+    assert (len(taken), min(free), area.free_slots) == (7, 0, 3)
+    assert len(set(taken)) == 3
+
+
 def test_a_slot_that_changes_is_told_to_engines_and_one_that_does_not_is_not() -> None:
     box = Box((NOP,))
     area = area_of(box)
