@@ -11,7 +11,7 @@ from uprobes_sim_cli import render
 _LOUD: Final = ("damages", "kills")
 _SAID: Final = {
     "damages": "accepted, and then the program is damaged: ",
-    "kills": "accepted, and then the program dies: ",
+    "kills": "accepted, and then the program may die: ",
 }
 _HOW: Final = {"reject": "refused", **render.HOW}
 

@@ -247,3 +247,62 @@ def test_exits_of_many_functions_are_found_by_a_wildcard() -> None:
     found = checker(program("powerpc64le", "add3")).exits("add*")
 
     assert [each.exit.kind for each in found if each.exit] == ["return"]
+
+
+@pytest.mark.parametrize(
+    ("offset", "rule", "warned"),
+    [
+        pytest.param(0, "powerpc.emulate.compute", set[str](), id="a prefixed instruction"),
+        pytest.param(4, "powerpc.emulate.compute", {"powerpc.suffix"}, id="its suffix"),
+        pytest.param(2, "powerpc.alignment", set[str](), id="half a word"),
+        pytest.param(60, "powerpc.prefixed_line", set[str](), id="across 64 bytes"),
+    ],
+)
+def test_prefixed_instructions_of_powerpc(
+    offset: int, rule: str, warned: set[str], tmp_path: Path
+) -> None:
+    paddi, nop = bytes.fromhex("0000000601006338"), bytes.fromhex("00000060")
+    code = paddi + nop * 13 + paddi + bytes.fromhex("2000804e")
+    elf = Elf(
+        segments=(Segment(CODE, code, flags=R | X),),
+        symbols=(Sym("f", CODE, size=len(code)),),
+        machine=21,
+        flags=2,
+    )
+    path = tmp_path / "program"
+    path.write_bytes(elf.build())
+
+    (found,) = checker(path).check(f"f+{offset}")
+
+    assert found.verdict.rule == rule
+    assert warned <= rules_of([found])
+    assert ("powerpc.suffix" in rules_of([found])) == bool(warned)
+
+
+POINTED_AT = """
+static int one(int a) { return a * 3 + 1; }
+static int two(int a) { return a * 5 + 2; }
+int (*table[])(int) = {one, two};
+int main(int argc, char **argv) { return table[argc & 1](argc); }
+"""
+
+
+def test_relocations_tell_starts_where_there_is_nothing_else(tmp_path: Path) -> None:
+    flags = (
+        "-s",
+        "-O1",
+        "-fpie",
+        "-pie",
+        "-fno-asynchronous-unwind-tables",
+        "-fcf-protection=none",
+    )
+    code = checker(compiled(POINTED_AT, *flags)(tmp_path)).code
+    alone = [
+        at for at in code.pointers if code.function_at(at) is None and at != code.program.entry
+    ]
+
+    found = [code.boundary(Vaddr(at + distance)) for at in alone for distance in (0, 1, 2)]
+
+    # lea 1(%rdi,%rdi,2),%eax has four bytes, lea 2(%rdi,%rdi,4),%eax as well.
+    assert [each.starts for each in found][-6:] == [True, False, False] * 2
+    assert {each.basis for each in found[-6:]} == {"a relocation or the entry point"}
