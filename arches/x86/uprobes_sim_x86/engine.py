@@ -195,7 +195,7 @@ class X86Guest:
             return Exit(Stop.FAULT, fault.info, _PAGE_FAULT, error)
         engine = regs.file.engine
         assert engine is not None
-        if fault.access is not Access.EXEC and _on_stack(_fetch(engine.mm, regs.ip), regs):
+        if fault.access is not Access.EXEC and _on_stack(_fetch(engine.mm, regs.ip), regs, fault):
             return Exit(Stop.FAULT, SigInfo(Signal.SIGBUS), _STACK_FAULT)
         return _PROTECTED
 
@@ -307,6 +307,7 @@ class X86Guest:
 _PRIVILEGED: Final = frozenset({0xCD, *range(0x6C, 0x70), *range(0xE4, 0xE8), *range(0xEC, 0xF0)})
 """int, ins, outs, in, out: #GP in user mode. Unicorn asks no permission bitmap."""
 
+_WORD: Final = 8
 _SEGMENT_PREFIXES: Final = frozenset({0x64, 0x65})
 _PUSHING: Final = opcodes("50-5f 68 6a 8f 9c 9d c2 c3 c8 c9 e8 ff")
 """One-byte opcodes that push or pop, if their operand is no other memory; beside these push of
@@ -337,14 +338,16 @@ def _is_special(insn: Insn) -> bool:
     )
 
 
-def _on_stack(code: bytes, regs: PtRegs) -> bool:
-    """Tell whether the memory that an instruction accesses counts as stack."""
+def _on_stack(code: bytes, regs: PtRegs, fault: PageFault) -> bool:
+    """Tell whether the memory that an instruction could not access counts as stack."""
     try:
         insn = decode(code, regs.bits, as_processor=True)
     except Undecodable:
         return False
     if insn.modrm is None or insn.modrm >> 6 == 3:
         return insn.opcode[0] in _PUSHING or insn.opcode in (b"\x0f\xa0", b"\x0f\xa8")
+    if insn.opcode in (b"\x8f", b"\xff") and abs(fault.vaddr - regs.sp) <= _WORD:
+        return True
     if not _SEGMENT_PREFIXES.isdisjoint(insn.prefixes):
         return False
     return base_register(insn) in (4, 5)
