@@ -1,4 +1,4 @@
-"""The decoder of `insn.py` once more, for millions of instructions: numba compiles this module.
+"""The decoder of `insn.py` once more, for millions of instructions: `native.py` has it compiled.
 
 It goes by the same tables, and tells length and form only. A form is all that the kernel's rules
 look at, packed into a number; what a rule says of it, `analyze.py` is asked. Where the kernel and
@@ -7,23 +7,12 @@ the processor disagree about the bytes, only the same bytes are the same form.
 Everything is an integer below 2 to the 63: Python and the compiled code must not differ.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """Have *function* compiled when it is first called; without numba it stays, and is slow."""
-    try:
-        import numba
-    except ImportError:
-        return function
-    return cast(F, numba.njit(cache=True)(function))
-
+from typing import Any, Final
 
 Bytes = Any
-"""Bytes, or an array of them; mypy knows no type for both."""
+"""Bytes; compiled, a pointer to them."""
+Numbers = Any
+"""An array; compiled, a pointer into it."""
 
 MAX_INSN_SIZE: Final = 15
 _TOO_LONG: Final = 16
@@ -49,6 +38,7 @@ VECTOR_GROUPS: Final = GROUPS + 4 * 4 * 256 * 2
 FORCE64: Final = VECTOR_GROUPS + 3 * 32 * 256 * 2
 INVALID: Final = FORCE64 + 256
 NOPS: Final = INVALID + 256
+END: Final = NOPS + 8 * NOP_ROOM
 
 # Where the parts of a form lie in it; the kinds of prefixes have the 11 bits from 0 on.
 _COLUMN, _REX_KIND, _REX, _VECTOR, _MAP, _VECTOR_PP = 11, 13, 15, 23, 25, 30
@@ -63,13 +53,11 @@ _HIGH: Final = 40
 """Bits of the product that are dropped: those above depend on all of a form."""
 
 
-@compiled
 def has_own_form(form: int) -> bool:
     """Tell whether *form* is that of certain bytes, and says nothing else of them."""
     return form >= _OWN
 
 
-@compiled
 def _own_form(code: Bytes, at: int) -> int:
     """Number the form that only the 16 bytes at *at* have."""
     high, low = 0, 0
@@ -79,7 +67,6 @@ def _own_form(code: Bytes, at: int) -> int:
     return _OWN | high << 30 ^ low
 
 
-@compiled
 def _end_of_modrm(code: Bytes, pos: int, limit: int, addr: int) -> int:
     """Find the end of ModRM, SIB and displacement; beyond *limit*: they do not fit."""
     if pos >= limit:
@@ -100,7 +87,6 @@ def _end_of_modrm(code: Bytes, pos: int, limit: int, addr: int) -> int:
     return pos + (1 if mod == 1 else 4)
 
 
-@compiled
 def _immediate_size(kind: int, opnd: int, addr: int) -> int:
     """Measure an immediate, for operands and addresses of so many bytes; `_TOO_LONG`: none fits."""
     narrow = 2 if opnd == 2 else 4
@@ -123,10 +109,9 @@ def _immediate_size(kind: int, opnd: int, addr: int) -> int:
     return 0
 
 
-@compiled
 def _is_nop(code: Bytes, at: int, size: int, tables: Bytes) -> bool:
     """Tell whether it is one of the no-ops that the kernel itself uses."""
-    for first in range(NOPS, len(tables), NOP_ROOM):
+    for first in range(NOPS, END, NOP_ROOM):
         if tables[first] == size:
             same = True
             for n in range(size):
@@ -136,7 +121,6 @@ def _is_nop(code: Bytes, at: int, size: int, tables: Bytes) -> bool:
     return False
 
 
-@compiled
 def _hypervisor(code: Bytes, at: int) -> bool:
     """Tell whether ud2 is followed by a name that the kernel takes for its own mark."""
     if code[at] != 0x0F or code[at + 1] != 0x0B:
@@ -146,7 +130,6 @@ def _hypervisor(code: Bytes, at: int) -> bool:
     return bool(xen or kvm)
 
 
-@compiled
 def measure(code: Bytes, at: int, bits: int, tables: Bytes) -> tuple[int, int]:
     """Give length, as the processor has it, and form of the instruction at *at*.
 
@@ -270,16 +253,22 @@ def measure(code: Bytes, at: int, bits: int, tables: Bytes) -> tuple[int, int]:
     return step, form
 
 
-@compiled
-def enter(forms: Any, numbers: Any, slot_form: Any, slot_number: Any) -> None:  # noqa: ANN401  arrays
-    """Copy a hash table of *forms* (-1: an empty slot) and *numbers* to a larger one."""
-    mask = len(slot_form) - 1
-    for n in range(len(forms)):
+def enter(
+    forms: Numbers,
+    numbers: Numbers,
+    slots: int,
+    slot_form: Numbers,
+    slot_number: Numbers,
+    mask: int,
+) -> None:
+    """Copy a hash table of *slots* places (-1: an empty one) to one of *mask* + 1."""
+    for n in range(slots):
         if forms[n] >= 0:
             slot = (forms[n] * _SPREAD >> _HIGH) & mask
             while slot_form[slot] >= 0:
                 slot = slot + 1 & mask
-            slot_form[slot], slot_number[slot] = forms[n], numbers[n]
+            slot_form[slot] = forms[n]
+            slot_number[slot] = numbers[n]
 
 
 _SIB: Final = 60
@@ -291,17 +280,19 @@ _SIZE: Final = 53
 _FORM: Final = (1 << 51) - 1
 
 
-@compiled
-def find_short_cuts(bits: int, tables: Bytes, cuts: Any) -> None:  # noqa: ANN401  an array
+def find_short_cuts(bits: int, tables: Bytes, code: Bytes, cuts: Numbers) -> None:
     """Measure what begins with each opcode and ModRM, one-byte opcodes first, then 0f ones.
 
-    0: more than these bytes decides. Else length, and form without its length.
+    0: more than these bytes decides. Else length, and form without its length. *code* is room for
+    an instruction.
     """
-    code = tables[:32].copy()
     for n in range(2 * 65536):
         at = n >> 16
-        code[:] = 0
-        code[0], code[at], code[at + 1] = 0x0F, n >> 8 & 0xFF, n & 0xFF
+        for byte in range(20):
+            code[byte] = 0
+        code[0] = 0x0F
+        code[at] = n >> 8 & 0xFF
+        code[at + 1] = n & 0xFF
         first, opcode = code[0], code[at]
         vector = first == 0x62 or first == 0x8F or first == 0xC4 or first == 0xC5
         rex = bits == 64 and (first & 0xF0 == 0x40 or first == 0xD5)
@@ -330,28 +321,31 @@ AT, FOUND, FORMS, START, ROOM = range(5)
 how many forms there may be until it has to be given larger arrays."""
 
 
-@compiled
 def sweep(
     code: Bytes,
     stop: int,
-    starts: Bytes,
+    starts: Numbers,
     bits: int,
     tables: Bytes,
-    cuts: Any,  # noqa: ANN401  an array
-    found: Any,  # noqa: ANN401  arrays
-    known: Any,  # noqa: ANN401  arrays
-    state: Any,  # noqa: ANN401  an array
+    cuts: Numbers,
+    places: Numbers,
+    sizes: Numbers,
+    numbers: Numbers,
+    slot_form: Numbers,
+    slot_number: Numbers,
+    mask: int,
+    new_form: Numbers,
+    new_index: Numbers,
+    state: Numbers,
 ) -> None:
     """Cut *code* from `state[AT]` on, until *stop* or until the forms have no room.
 
-    *found*: place, size and number of form of each instruction. *known*: a hash table of forms and
-    of their numbers; then each new form, and the first instruction that has it.
+    Told are place, size and number of form of each instruction, and of each new form which it is,
+    and the first instruction that has it. The slots are a hash table of forms and their numbers.
     """
-    places, sizes, numbers = found
-    slot_form, slot_number, new_form, new_index = known
     at, count, forms, index = state[AT], state[FOUND], state[FORMS], state[START]
     first = forms
-    mask, room, start = len(slot_form) - 1, state[ROOM], starts[index]
+    room, start = state[ROOM], starts[index]
     wide = bits == 64
     while at < stop and forms < room:
         while start <= at:
@@ -379,10 +373,17 @@ def sweep(
         while slot_form[slot] != form and slot_form[slot] >= 0:
             slot = slot + 1 & mask
         if slot_form[slot] < 0:
-            slot_form[slot], slot_number[slot] = form, forms
-            new_form[forms - first], new_index[forms - first] = form, count
+            slot_form[slot] = form
+            slot_number[slot] = forms
+            new_form[forms - first] = form
+            new_index[forms - first] = count
             forms += 1
-        places[count], sizes[count], numbers[count] = at, size, slot_number[slot]
+        places[count] = at
+        sizes[count] = size
+        numbers[count] = slot_number[slot]
         count += 1
         at += size
-    state[AT], state[FOUND], state[FORMS], state[START] = at, count, forms, index
+    state[AT] = at
+    state[FOUND] = count
+    state[FORMS] = forms
+    state[START] = index

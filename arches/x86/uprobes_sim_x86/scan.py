@@ -13,6 +13,7 @@ from uprobes_sim_x86 import cutter
 from uprobes_sim_x86.analyze import X86_NOPS
 from uprobes_sim_x86.insn import MAX_INSN_SIZE, PROCESSOR
 from uprobes_sim_x86.maps import ONE_BYTE_MAPS
+from uprobes_sim_x86.native import cutter_for_arrays
 from uprobes_sim_x86.tables import (
     FORCE64,
     GROUP_IMMEDIATES,
@@ -39,6 +40,7 @@ _PLACES: Final = (
     cutter.FORCE64,
     cutter.INVALID,
     cutter.NOPS,
+    cutter.END,
 )
 _FIRST_SLOTS: Final = 1 << 14
 _NOWHERE: Final = 1 << 62
@@ -78,14 +80,15 @@ def tables(bits: Literal[32, 64]) -> bytes:
         b"".join(bytes([len(nop)]) + nop.ljust(8, b"\0") for nop in sorted(X86_NOPS)),
     )
     places = list(accumulate(map(len, parts), initial=0))[:-1]
-    assert tuple(places) == _PLACES
-    return b"".join(parts)
+    flat = b"".join(parts)
+    assert (*places, len(flat)) == _PLACES
+    return flat
 
 
 def _prepare(bits: Literal[32, 64]) -> dict[str, npt.NDArray[Any]]:
     """Work out all that the cutter looks up."""
     flat, cuts = signed(tables(bits)), np.zeros(2 * 65536, np.int64)
-    cutter.find_short_cuts(bits, flat, cuts)
+    cutter_for_arrays().find_short_cuts(bits, flat, np.zeros(32, np.int16), cuts)
     return {"tables": flat, "cuts": cuts}
 
 
@@ -95,6 +98,7 @@ class X86Sweeper:
     def __init__(self, bits: Literal[32, 64]) -> None:
         """Cut for tasks of *bits*."""
         self._bits = bits
+        self._cutter = cutter_for_arrays()
         kept = cache.place(Path(__file__).parent, "cutter", bits, suffix=".npz")
         found = cache.arrays(kept, lambda: _prepare(bits))
         self._tables, self._cuts = found["tables"], found["cuts"]
@@ -110,7 +114,8 @@ class X86Sweeper:
         """Double the hash table."""
         form, number = self._slot_form, self._slot_number
         self._slots(2 * len(form))
-        cutter.enter(form, number, self._slot_form, self._slot_number)
+        mask = len(self._slot_form) - 1
+        self._cutter.enter(form, number, len(form), self._slot_form, self._slot_number, mask)
 
     def sweep(self, piece: Piece) -> Sweep:
         """Cut a piece."""
@@ -128,10 +133,9 @@ class X86Sweeper:
             fresh = np.empty(room, np.int64), np.empty(room, np.int64)
             first = self._count
             state[cutter.FORMS], state[cutter.ROOM] = first, room
-            known = (self._slot_form, self._slot_number, *fresh)
-            cutter.sweep(
-                code, piece.stop, starts, self._bits, self._tables, self._cuts, found, known, state
-            )
+            slots = self._slot_form, self._slot_number, len(self._slot_form) - 1
+            how = self._bits, self._tables, self._cuts
+            self._cutter.sweep(code, piece.stop, starts, *how, *found, *slots, *fresh, state)
             self._count = int(state[cutter.FORMS])
             new += [
                 (_name(form), index)

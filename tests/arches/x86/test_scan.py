@@ -12,8 +12,8 @@ from uprobes_sim.choice import Options
 from uprobes_sim.linker import link
 from uprobes_sim.scan.scanner import Judge
 from uprobes_sim.scan.sweep import Piece
-from uprobes_sim_x86 import cutter
-from uprobes_sim_x86.scan import X86Sweeper, signed, tables
+from uprobes_sim_x86.native import cutter_for_arrays, plain_cutter
+from uprobes_sim_x86.scan import X86Sweeper
 
 TEMPTING = bytes.fromhex("66f2f3673e2ef0480f0f0fc4c5628fd5414538906474")
 """Prefixes and escapes, which random bytes have too few of."""
@@ -61,15 +61,20 @@ def test_a_library_is_judged_as_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("bits", [32, 64])
-def test_compiled_or_not_the_cutter_measures_alike(bits: Literal[32, 64]) -> None:
-    code, flat = random_bytes(4_000, TEMPTING, seed=bits), tables(bits)
-    arrays = signed(flat)
+def test_compiled_or_not_the_cutter_does_the_same(
+    bits: Literal[32, 64], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = random_bytes(6_000, TEMPTING, seed=bits)
+    piece = Piece(data, 0, 5_900, np.arange(0, 6_000, 500))
+    compiled, plain = X86Sweeper(bits), X86Sweeper(bits)
+    monkeypatch.setattr(plain, "_cutter", plain_cutter())
 
-    plain = cutter.measure.py_func  # type: ignore[attr-defined]  # numba adds it
+    first, second = compiled.sweep(piece), plain.sweep(piece)
 
-    slowly = [plain(code, at, bits, flat) for at in range(3_900)]
-
-    assert [cutter.measure(signed(code), at, bits, arrays) for at in range(3_900)] == slowly
+    assert cutter_for_arrays().fast
+    assert not plain_cutter().fast
+    assert (first.at.tolist(), first.size.tolist()) == (second.at.tolist(), second.size.tolist())
+    assert (first.form.tolist(), first.new) == (second.form.tolist(), second.new)
 
 
 def test_forms_have_the_same_numbers_when_their_table_has_grown() -> None:

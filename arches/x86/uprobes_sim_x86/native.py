@@ -1,0 +1,127 @@
+"""`cutter.py` as machine code: compiled once, kept in the cache, and then part of this process.
+
+numba takes 200 ms to import and 90 MB, at every run; the image takes neither.
+"""
+
+import ctypes
+import mmap
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from uprobes_sim.scan.cache import Arrays, arrays, place
+from uprobes_sim_x86 import cutter
+
+SIGNATURES: Final = {
+    "sweep": (
+        *("int16*", "int64", "int64*", "int64", "int16*", "int64*"),
+        *(
+            "int64*",
+            "uint8*",
+            "uint32*",
+            "int64*",
+            "uint32*",
+            "int64",
+            "int64*",
+            "int64*",
+            "int64*",
+        ),
+    ),
+    "enter": ("int64*", "uint32*", "int64", "int64*", "uint32*", "int64"),
+    "find_short_cuts": ("int64", "int16*", "int16*", "int64*"),
+}
+"""Types of the parameters of what is compiled; it answers nothing."""
+
+_PATIENCE: Final = 120
+"""Seconds that compiling may take."""
+
+
+class Cutter(NamedTuple):
+    """The functions of `cutter.py`, for arrays."""
+
+    fast: bool
+    """They are compiled."""
+    sweep: Callable[..., None]
+    enter: Callable[..., None]
+    find_short_cuts: Callable[..., None]
+
+
+@cache
+def cutter_for_arrays() -> Cutter:
+    """Give the compiled functions; where they cannot be had, Python's, a hundred times slower."""
+    kept = place(Path(__file__).parent, "native", platform.machine(), suffix=".npz")
+    found = arrays(kept, _compile)
+    if not len(found["entries"]):
+        return plain_cutter()
+    return Cutter(True, *_load(found))
+
+
+def plain_cutter() -> Cutter:
+    """Give the functions as Python runs them."""
+    return Cutter(False, *(_plain(getattr(cutter, name)) for name in SIGNATURES))
+
+
+def _compile() -> Arrays:
+    """Compile in another process; nothing, where that does not work."""
+    found: Arrays = {name: np.empty(0, np.int64) for name in ("image", "fixups", "entries")}
+    if platform.machine() != "x86_64":
+        return found
+    with TemporaryDirectory() as folder, suppress(OSError, ValueError, subprocess.SubprocessError):
+        path = Path(folder, "cutter.npz")
+        command = [sys.executable, "-m", "uprobes_sim_x86.compile", str(path)]
+        subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
+        with np.load(path, allow_pickle=False) as arrays_:
+            found = dict(arrays_)
+    return found
+
+
+def _load(found: Arrays) -> list[Callable[..., None]]:
+    """Put the image into memory, and give its entry points."""
+    image = found["image"]
+    memory = mmap.mmap(-1, len(image), prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory.write(image.tobytes())
+    base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for at, value in found["fixups"].tolist():
+        memory[at : at + 8] = (base + value).to_bytes(8, "little")
+    return [
+        _callable(memory, base + entry, signature)
+        for entry, signature in zip(found["entries"].tolist(), SIGNATURES.values(), strict=True)
+    ]
+
+
+def _callable(memory: mmap.mmap, address: int, signature: tuple[str, ...]) -> Callable[..., None]:
+    kinds = [ctypes.c_void_p if kind.endswith("*") else ctypes.c_int64 for kind in signature]
+    # What numba compiles is given room for a result and for an exception, and answers a status.
+    rooms = ctypes.byref(ctypes.c_void_p()), ctypes.byref(ctypes.c_void_p())
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)(address)
+
+    def call(*args: Any) -> None:  # noqa: ANN401  numbers, and arrays
+        """Call *function*; *memory*, in which it is, lives as long."""
+        assert not memory.closed
+        status = function(
+            *rooms, *(a.ctypes.data if isinstance(a, np.ndarray) else a for a in args)
+        )
+        assert status == 0
+
+    return call
+
+
+def _plain(function: Callable[..., None]) -> Callable[..., None]:
+    """Have a function of Python reckon with Python's numbers, which do not overflow."""
+
+    def call(*args: Any) -> None:  # noqa: ANN401  as above
+        lists = [arg.tolist() if isinstance(arg, np.ndarray) else arg for arg in args]
+        function(*lists)
+        for array, values in zip(args, lists, strict=True):
+            if isinstance(array, np.ndarray) and array.flags.writeable:
+                array[:] = values
+
+    return call
