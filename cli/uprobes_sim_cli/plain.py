@@ -1,17 +1,19 @@
 """Options and arguments whose text is taken as it was typed, without importing pydantic.
 
 Typer from 0.29 on turns every value by pydantic, which takes as long to import as all else that
-`check` needs. Most values here are text, lists of text and flags, with which there is nothing to
-do. Whatever is more is left to typer, and so are older releases, which have no pydantic.
+`check` needs. Most values here are text, lists of text, flags and paths, with which there is
+nothing to do. Whatever is more is left to typer, and so are older releases, which have no pydantic.
 """
 
 from collections.abc import Iterable
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final
 
 _HELD: Final = "_runtime_param"
 """Where typer keeps what turns a parameter's value, once it was needed."""
 _PLAIN: Final = (str, str | None, bool, list[str], list[str] | None)
+_PATHS: Final = (Path, Path | None, list[Path])
 
 
 class _AsTyped:
@@ -25,6 +27,8 @@ class _AsTyped:
             return value
         if param.type_descriptor.annotation in _PLAIN:
             return list(value) if several else value
+        if param.type_descriptor.annotation in _PATHS:
+            return [Path(each) for each in value] if several else Path(value)
         setattr(param, _HELD, None)
         return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
 

@@ -18,6 +18,11 @@ HARMFUL: Final = frozenset[Severity](("damages", "kills"))
 COLUMNS: Final = ("emulate", "xol", "reject", *SEVERITIES)
 """What is counted of each function."""
 
+TOLD: Final = [
+    COLUMNS.index(name) for name in ("reject", *SEVERITIES) if name in {"reject", *HARMFUL}
+]
+"""Columns of instructions that people want to hear where they are."""
+
 
 def loudness(severity: Severity | None) -> int:
     """Rank: damage first, refusals (None) before what is only good to know."""
@@ -31,11 +36,11 @@ def is_told(answer: Verdict) -> bool:
 
 def columns(answers: Sequence[Verdict]) -> npt.NDArray[np.uint8]:
     """Count each of *answers* as one instruction: a row of `COLUMNS`."""
-    rows = [
-        [
-            name == answer.verdict or any(name == c.severity for c in answer.warnings)
-            for name in COLUMNS
-        ]
-        for answer in answers
-    ]
+    known = {id(answer): _row(answer) for answer in {id(each): each for each in answers}.values()}
+    rows = [known[id(answer)] for answer in answers]
     return np.array(rows, np.uint8).reshape(-1, len(COLUMNS))
+
+
+def _row(answer: Verdict) -> list[bool]:
+    severities = {each.severity for each in answer.warnings}
+    return [name == answer.verdict or name in severities for name in COLUMNS]

@@ -32,17 +32,21 @@ class Memory:
         self._answers: list[Answers] = []
         self._numbers: dict[Answers, int] = {}
         self._forms: dict[str, int] = {}
-        self._changed = False
+        self.mnemonics: dict[str, str] = {}
+        """Of instructions, in hexadecimal."""
+        self._saved = 0, 0
         self._read()
 
     def _read(self) -> None:
         found = cache.read_json(self._path)
         try:
             self._answers = [tuple(map(_verdict, each)) for each in found["answers"]]
-            self._forms = found["forms"]
+            self._forms, self.mnemonics = found["forms"], found["mnemonics"]
         except (TypeError, KeyError, ValueError):
+            self._answers, self._forms, self.mnemonics = [], {}, {}
             return
         self._numbers = {each: number for number, each in enumerate(self._answers)}
+        self._saved = self._sizes
 
     def recall(self, form: str) -> Answers | None:
         """Say what is answered to *form*, if it is known."""
@@ -57,14 +61,18 @@ class Memory:
         if number == len(self._answers):
             self._answers.append(answers)
         self._forms[form] = number
-        self._changed = True
 
     def save(self) -> None:
         """Keep it for the next run."""
-        if self._changed:
+        if self._saved != self._sizes and len(self.mnemonics) < _MOST:
             answers = [[_fields(each) for each in group] for group in self._answers]
-            cache.write_json(self._path, {"answers": answers, "forms": self._forms})
-            self._changed = False
+            value = {"answers": answers, "forms": self._forms, "mnemonics": self.mnemonics}
+            cache.write_json(self._path, value)
+            self._saved = self._sizes
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        return len(self._forms), len(self.mnemonics)
 
 
 def _fields(verdict: Verdict) -> list[Any]:

@@ -17,7 +17,7 @@ from uprobes_sim.linker import Linked
 from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.scan.code import Code, Range
-from uprobes_sim.scan.columns import columns, is_told
+from uprobes_sim.scan.columns import TOLD, columns
 from uprobes_sim.scan.memory import Answers, Memory
 from uprobes_sim.scan.sweep import Piece, Sweep
 from uprobes_sim.sched import Scheduler
@@ -25,7 +25,7 @@ from uprobes_sim.units import PAGE_MASK, PAGE_SIZE, Vaddr
 from uprobes_sim.uprobes import Uprobes
 from uprobes_sim.version import Config
 
-PIECE: Final = 1 << 18
+PIECE: Final = 1 << 19
 """Bytes of code that are in memory at once."""
 
 _CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
@@ -115,8 +115,8 @@ class Judge:
                 self._memory.learn(name, answers)
             self.forms.append(answers)
         fresh = [answers[0] for answers in self.forms[len(self.told) :]]
-        self.told = np.append(self.told, np.array([is_told(each) for each in fresh], np.bool_))
         self.columns = np.concatenate((self.columns, columns(fresh)))
+        self.told = self.columns[:, TOLD].max(axis=1, initial=0) > 0
 
     def save(self) -> None:
         """Keep for the next run what was learnt."""
@@ -135,6 +135,15 @@ class Judge:
         room = self.info.max_insn_bytes
         insn, vaddr = part.insn(index, room), Vaddr(part.piece.vaddr + int(part.sweep.at[index]))
         return insn, vaddr, self.answers(insn, vaddr, part.before(index, room))
+
+    def mnemonic(self, insn: bytes, vaddr: Vaddr) -> str:
+        """Name an instruction, without its operands."""
+        known = self._memory.mnemonics
+        name = known.get(insn.hex())
+        if name is None:
+            text = self.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=self.info.abi)
+            name = known[insn.hex()] = text.partition(" ")[0]
+        return name
 
     def answers(self, insn: bytes, vaddr: Vaddr, before: bytes) -> Answers:
         """Judge *insn* at *vaddr*, behind the bytes *before*, as each kernel does."""

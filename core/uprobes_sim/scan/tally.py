@@ -85,23 +85,28 @@ class _Tally:
 
     def add(self, part: Part) -> None:
         """Add the instructions of a piece."""
-        sweep, vaddrs = part.sweep, part.vaddr
+        sweep = part.sweep
         self._left_out += sweep.end - int(sweep.size.sum(dtype=np.int64))
         counts = np.bincount(sweep.form, minlength=len(self._judge.forms))
+        seen = np.zeros(len(counts), np.bool_)
+        seen[: len(self._counts)] = self._counts > 0
         first = np.zeros(len(counts), np.uint64)
-        first[sweep.form[::-1]] = vaddrs[::-1]  # the last that is written stays
-        seen = self._counts > 0
-        first[: len(seen)][seen] = self._first[seen]
-        counts[: len(seen)] += self._counts
+        if (counts > 0)[~seen].any():
+            first[sweep.form[::-1]] = part.vaddr[::-1]  # the last that is written stays
+        first[seen] = self._first[self._counts > 0]
+        counts[: len(self._counts)] += self._counts
         self._counts, self._first = counts, first
-        self._add_places(sweep.form, vaddrs)
+        self._add_places(part)
         if self._detail:
-            self._add_functions(sweep.form, vaddrs)
+            self._add_functions(sweep.form, part.vaddr)
 
-    def _add_places(self, forms: npt.NDArray[np.uint32], vaddrs: npt.NDArray[np.uint64]) -> None:
-        chosen = np.flatnonzero(self._judge.told[forms])
-        vaddrs, forms = vaddrs[chosen], forms[chosen]
-        pairs = forms.astype(np.int64) << 32 | self._code.functions.holders(vaddrs) & _NOBODY
+    def _add_places(self, part: Part) -> None:
+        chosen = np.flatnonzero(self._judge.told[part.sweep.form])
+        if not len(chosen):
+            return
+        vaddrs = part.sweep.at[chosen].view(np.uint64) + np.uint64(part.piece.vaddr)
+        forms = part.sweep.form[chosen].astype(np.int64)
+        pairs = forms << 32 | self._code.functions.holders(vaddrs) & _NOBODY
         found, first, counts = np.unique(pairs, return_index=True, return_counts=True)
         firsts = vaddrs[first].tolist()
         for pair, vaddr, count in zip(found.tolist(), firsts, counts.tolist(), strict=True):
@@ -124,7 +129,7 @@ class _Tally:
             for number, first in enumerate(self._first.tolist())
             if self._counts[number]
         ]
-        groups = _groups(met)
+        groups, answers = _groups(met), _answers(met)
         kernel, *others = (str(config.kernel) for config in judge.configs)
         return FileReport(
             path=code.path,
@@ -133,9 +138,9 @@ class _Tally:
             build_id=code.build_id,
             insns=int(self._counts.sum()),
             left_out=self._left_out,
-            verdicts=_verdicts(met),
-            rules=_counted((each.answer.rule, each.total) for each in met),
-            errnos=_counted((e.answer.errno.name, e.total) for e in met if e.answer.errno),
+            verdicts=_verdicts(answers),
+            rules=_counted((answer.rule, total) for answer, total in answers),
+            errnos=_counted((a.errno.name, total) for a, total in answers if a.errno),
             warnings={group.rule: _sum(some) for group, some in groups.items() if group.severity},
             findings=tuple(self._finding(group, some) for group, some in groups.items()),
             functions=tuple(self._rows()) if self._detail else (),
@@ -170,8 +175,7 @@ class _Tally:
     def _mnemonic(self, vaddr: Vaddr) -> str:
         judge, code = self._judge, self._code
         insn = code.source.read(code.offset_of(vaddr), judge.info.max_insn_bytes)
-        text = judge.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=judge.info.abi)
-        return text.partition(" ")[0]
+        return judge.mnemonic(insn, vaddr)
 
     def _places(self, groups: dict[_Group, list[_Met]]) -> Iterator[Place]:
         functions = self._code.functions
@@ -229,8 +233,17 @@ def _counted(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
     return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _verdicts(met: list[_Met]) -> dict[str, int]:
-    found = _counted((each.answer.verdict, each.total) for each in met)
+def _answers(met: list[_Met]) -> list[tuple[Verdict, int]]:
+    """Add up forms that are answered in the same words: that are most of them."""
+    totals, answers = Counter[int](), dict[int, Verdict]()
+    for each in met:
+        totals[id(each.answers)] += each.total
+        answers[id(each.answers)] = each.answer
+    return [(answers[key], total) for key, total in totals.items()]
+
+
+def _verdicts(answers: list[tuple[Verdict, int]]) -> dict[str, int]:
+    found = _counted((answer.verdict, total) for answer, total in answers)
     return {verdict: found.get(verdict, 0) for verdict in ("emulate", "xol", "reject")}
 
 
