@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from mmap import MAP_PRIVATE, PROT_EXEC, PROT_READ, mmap
 from pathlib import Path
 from signal import Signals
 
@@ -12,6 +13,7 @@ import pytest
 from check_cases import EXCEPTIONS, compiled
 from live.kernel import LiveKernel
 from uprobes_sim.check.checker import Checked, Checker
+from uprobes_sim.check.link import link_of
 from uprobes_sim.choice import Options, link_for
 from uprobes_sim.loader import load
 
@@ -164,3 +166,28 @@ def test_a_return_probe_ends_a_go_program(kernel: LiveKernel, tmp_path: Path) ->
     assert before.stdout == "done\n"
     assert (after.returncode, after.stdout) == (2, "")
     assert "unexpected return pc for runtime.main called from 0x7fffffffe000" in after.stderr
+
+
+def test_a_link_fails_for_those_symbols_that_are_told(kernel: LiveKernel, tmp_path: Path) -> None:
+    """Of the C library's own, of which each place is attached once."""
+    installed = Path("/lib/x86_64-linux-gnu/libc.so.6")
+    if not installed.exists():
+        pytest.skip(f"{installed} is not there (Debian: libc6)")
+    path = Path(shutil.copy(installed, tmp_path))
+    program = load(path)
+    checker = Checker(program, link_for(program, Options()), Options())
+    link = link_of("pthread_*", checker.matching("pthread_*"))
+    failing = {found.reading.offset for found in link.failing if found.reading}
+    without = {found.reading.offset for found in link.without if found.reading}
+
+    with path.open("rb") as file, mmap(file.fileno(), 0, MAP_PRIVATE, PROT_READ | PROT_EXEC):
+        with kernel.probing(path, sorted(without)):
+            pass
+        for offset in failing:
+            with pytest.raises(OSError, match="ENOTSUPP"), kernel.probing(path, [offset]):
+                pass
+        with pytest.raises(OSError, match="ENOTSUPP"):
+            kernel.probing(path, sorted(without | failing)).__enter__()
+
+    assert failing
+    assert len(without) > 50
