@@ -139,6 +139,8 @@ REX_B_LOST: Final = Defect("x86.unregister_rewritten", _riprel_rex_b)
 TRAP_NR: Final = Defect("x86.trap_nr_lost", _may_fault)
 AVX_REFUSED: Final = Defect("x86.avx_refused", lambda insn: False)
 """Concerns no accepted instruction, as the next one."""
+RETURN_SECCOMP: Final = Defect("x86.return_seccomp", lambda insn: False)
+"""Concerns return probes, whatever the instruction."""
 WORD_NOP: Final = Defect("x86.word_nop_refused", lambda insn: False)
 
 NOT_EMULATED: Final = (AVX_AS_JUMP, AVX_AS_CALL, XCHG_R8, SIGILL_SKIPPED)

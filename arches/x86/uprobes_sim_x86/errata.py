@@ -290,6 +290,23 @@ ROWS: Final = (
     ),
     Row(
         Erratum(
+            id=concerns.RETURN_SECCOMP.id,
+            since=(6, 11),
+            until=(6, 14),
+            config="a 64-bit task under a seccomp filter that does not know system call 335",
+            besides="return",
+            instructions="any with a return probe",
+            effect="the trampoline makes a system call (uretprobe), which the filter of a "
+            "container or service refuses: the function never returns, or the program is killed",
+            severity="kills",
+            evidence="read: systemd issue 34615, libseccomp issue 438; run: 6.18.44 is right; the "
+            "last release from memory",
+            upstream="repaired: seccomp lets the call pass (from memory)",
+        ),
+        concerns.RETURN_SECCOMP.concerns,
+    ),
+    Row(
+        Erratum(
             id=concerns.WORD_NOP.id,
             since=(3, 16),
             until=(6, 1),

@@ -88,6 +88,25 @@ static long shown(int fd)
 	return spot[0]; /* the probe is gone: this should be what it was */
 }"""
 
+_FILTERED: Final = """\
+static long shown(int fd)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), /* the number of the call */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 335, 0, 1), /* uretprobe, known to no profile */
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = 4, .filter = filter };
+
+	(void)fd;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		exit(2);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		exit(2);
+	return body();
+}"""
+
 REPRODUCERS: Final = {
     concerns.AVX_AS_JUMP.id: Reproducer("""
 mov $0xff, %eax
@@ -204,6 +223,13 @@ ret""",
 spot: .byte 0x49, 0x8b, 0x05, 0xf9, 0xff, 0xff, 0xff /* mov -7(%rip), %rax with REX.B */
 ret""",
         _AFTERWARDS,
+    ),
+    concerns.RETURN_SECCOMP.id: Reproducer(
+        """
+spot: mov $1, %eax
+ret""",
+        _FILTERED,
+        returns=True,
     ),
     concerns.WORD_NOP.id: Reproducer("""
 spot: .byte 0x66, 0x90

@@ -35,11 +35,15 @@ echo "with a probe:"
 
 _VICTIM: Final = """\
 #define _GNU_SOURCE
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -67,11 +71,11 @@ int main(void)
 
 _PROBES: Final = {
     "bpftrace": """\
-bpftrace -c "$dir/victim" -e "uprobe:$dir/victim:spot {{ @hits = count(); }}" """.rstrip(),
+bpftrace -c "$dir/victim" -e "{kind}:$dir/victim:spot {{ @hits = count(); }}" """.rstrip(),
     "perf": """\
-perf probe -q -x "$dir/victim" --add 'reproducer:spot=spot'
-perf stat -e reproducer:spot "$dir/victim" || true
-perf probe -q --del reproducer:spot""",
+perf probe -q -x "$dir/victim" --add 'reproducer:spot=spot{suffix}'
+perf stat -e reproducer:{event} "$dir/victim" || true
+perf probe -q --del reproducer:{event}""",
 }
 
 
@@ -88,6 +92,8 @@ class Reproducer:
     """C: what it should be with a probe."""
     flags: str = ""
     """More for the compiler."""
+    returns: bool = False
+    """It takes a return probe at `spot`, where a function starts."""
     bits: Literal[32, 64] = 64
     base: int = 0x400000
     """Where a 32-bit program is loaded."""
@@ -104,7 +110,11 @@ def emit(erratum: Erratum, reproducer: Reproducer, language: Language, compiler:
         tool=language,
         victim=_VICTIM.format(asm=_quoted(reproducer.asm), shown=reproducer.shown),
         build=build,
-        probe=_PROBES[language].format(),
+        probe=_PROBES[language].format(
+            kind="uretprobe" if reproducer.returns else "uprobe",
+            suffix="%return" if reproducer.returns else "",
+            event="spot__return" if reproducer.returns else "spot",
+        ),
     )
 
 
@@ -122,6 +132,7 @@ def _program(erratum: Erratum, reproducer: Reproducer, compiler: str) -> str:
         "SHOWN": reproducer.shown,
         "RIGHT": reproducer.right,
         "BASE": hex(reproducer.base),
+        "RETURNS": str(int(reproducer.returns)),
     }
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)

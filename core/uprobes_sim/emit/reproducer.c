@@ -13,13 +13,16 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -69,6 +72,7 @@ static int probe(void)
 	memset(&attr, 0, sizeof(attr));
 	attr.type = type;
 	attr.size = sizeof(attr);
+	attr.config = @RETURNS@; /* 1: a return probe */
 	attr.config1 = (unsigned long)"/proc/self/exe";
 	attr.config2 = offset_of_spot();
 	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
