@@ -35,6 +35,20 @@ def test_eight_threads_hammer_one_probe_and_none_is_missed(target: str) -> None:
     assert output_of(events, 1) == run_natively(target, path, "40").stdout
 
 
+@pytest.mark.parametrize("slice_", [31, 97, 211])
+@pytest.mark.parametrize("target", BOTH)
+def test_threads_that_contend_take_the_same_turns_with_probes_and_without(
+    target: str, slice_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slices so short that most end inside a lock, a step or a trampoline."""
+    monkeypatch.setattr("uprobes_sim.machine.INSNS_PER_JIFFY", slice_)
+    probes = ["hammer", "hammer%return", "pthread_mutex_lock%return", "work+8"]
+
+    events = run_probed(program(target, "threads"), probes, ["12"], b"")
+
+    assert events[-1]["hits"] == dict.fromkeys(probes, 96) | {"work+8": 8}
+
+
 @pytest.mark.parametrize("target", BOTH)
 def test_fifty_children_hit_a_probe_once_each(target: str) -> None:
     path = program(target, "forks")

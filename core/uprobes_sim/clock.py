@@ -54,7 +54,7 @@ class Clock:
 
     def executed(self, insns: int) -> None:
         """Let the time pass that programs have used, *insns* instructions since the start."""
-        jiffies = insns // INSNS_PER_JIFFY
+        jiffies = max(insns // INSNS_PER_JIFFY, self.jiffies)
         self.uptime += (jiffies - self.jiffies) * JIFFY
         self.jiffies = jiffies
 

@@ -8,13 +8,10 @@ from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.signals import Signal
 from uprobes_sim.task import Task
 from uprobes_sim.units import PAGE_SHIFT, PAGE_SIZE, Vaddr
-from uprobes_sim.xol import uprobes_state
+from uprobes_sim.xol import UPROBES_MAPPINGS, uprobes_state
 
 _PIECE: Final = 48
 """Bytes of a difference that are shown."""
-
-_OURS: Final = frozenset({"[uprobes]", "[uprobes-trampoline]"})
-"""Names of the mappings that probes make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +264,7 @@ def _mappings(mm: Mm) -> tuple[str, ...]:
     return tuple(
         f"{vma.start:x}-{vma.end:x} {int(vma.flags):x} {vma.name}"
         for vma in mm.vmas.values()
-        if vma.name not in _OURS
+        if vma.name not in UPROBES_MAPPINGS
     )
 
 
@@ -288,7 +285,9 @@ def _own_pages(mm: Mm) -> dict[int, bytes]:
 
 def _pages(mm: Mm) -> set[int]:
     """Page numbers that are present, without those of the probes' mappings."""
-    ours = [range(v.start, v.end, PAGE_SIZE) for v in mm.vmas.values() if v.name in _OURS]
+    ours = [
+        range(v.start, v.end, PAGE_SIZE) for v in mm.vmas.values() if v.name in UPROBES_MAPPINGS
+    ]
     return mm.pgtable.keys() - {vaddr >> PAGE_SHIFT for pages in ours for vaddr in pages}
 
 

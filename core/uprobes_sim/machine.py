@@ -16,6 +16,7 @@ from uprobes_sim.swbp import uprobe_deny_signal, uprobe_notify_resume
 from uprobes_sim.task import Task, UprobeTaskState
 from uprobes_sim.uprobes import Uprobes
 from uprobes_sim.version import Config
+from uprobes_sim.xol import UPROBES_MAPPINGS
 
 LONE_SLICE: Final = 1_000_000
 """Instructions that a task executes in one go while nobody waits for the processor."""
@@ -54,6 +55,8 @@ class Machine:
         self._until: int | None = None
         self._tick_at = LONE_SLICE
         """Instructions of programs at which the next timer interrupt comes."""
+        self._ticked_at = 0
+        """Where the last one came."""
         self._syscalls: Dispatcher | None = None
 
     def new_mm(self) -> Mm:
@@ -111,15 +114,17 @@ class Machine:
             if self._until is not None and cpu.insns + self._entries >= self._until:
                 self.sched.pause()
             self._entries += 1
-            insns = cpu.insns + uprobes.insns - uprobes.trampoline_insns
+            left = self._tick_at - cpu.insns - uprobes.insns + uprobes.trampoline_insns
             steps = _steps(task)
-            if insns + steps >= self._tick_at:
-                self._timer_interrupt(task, steps=steps)
-                continue
+            if left <= steps:
+                if steps or not _in_trampoline(task):
+                    self._timer_interrupt(task, steps=steps)
+                    continue
+                left = 1  # what a trampoline executes is not the program's time
             if steps:
                 entry = self.hook.arch_uprobe_step(cpu=cpu, task=task)
             else:
-                entry = cpu.run(task.regs, task.mm, self._tick_at - insns)
+                entry = cpu.run(task.regs, task.mm, left)
             self._enter_kernel(task, entry, self._syscalls)
             self._exit_to_user_mode(task)
         do_exit(self.tasks, task)
@@ -132,14 +137,16 @@ class Machine:
 
     def _set_tick(self) -> None:
         """Choose when the timer interrupts next: later, if nobody waits for the processor."""
-        insns, every = self.insns, INSNS_PER_JIFFY if self.sched.is_shared else LONE_SLICE
+        every = INSNS_PER_JIFFY if self.sched.is_shared else LONE_SLICE
+        insns = max(self.insns, self._ticked_at)  # in a trampoline the count may lag behind
         self._tick_at = insns - insns % every + every
 
     def _enter_kernel(self, task: Task, entry: Exit, syscalls: Dispatcher | None) -> None:
         match entry.stop:
             case Stop.SYSCALL:
                 assert syscalls is not None
-                self.sched.clock.executed(self.insns)
+                if not _in_trampoline(task):
+                    self.sched.clock.executed(self.insns)
                 syscalls.dispatch(task)
                 self._set_tick()
             case Stop.BUDGET:
@@ -169,6 +176,7 @@ class Machine:
             if not task.dead:
                 self._enter_kernel(task, self._execute(task), self._syscalls)
         else:
+            self._ticked_at = self._tick_at
             self.sched.cond_resched("time slice")
             self._set_tick()
         self._exit_to_user_mode(task)
@@ -194,3 +202,9 @@ class Machine:
 def _steps(task: Task) -> bool:
     """Tell whether a copy is being stepped."""
     return task.utask is not None and task.utask.state is UprobeTaskState.UTASK_SSTEP
+
+
+def _in_trampoline(task: Task) -> bool:
+    """Tell whether a task executes what uprobes have put into its memory."""
+    vma = task.mm.find_vma(task.regs.ip)
+    return vma is not None and vma.name in UPROBES_MAPPINGS

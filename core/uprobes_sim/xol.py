@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from uprobes_sim.task import Task
     from uprobes_sim.uprobes import Uprobes
 
+UPROBES_MAPPINGS: Final = frozenset({"[uprobes]", "[uprobes-trampoline]"})
+"""Names of the mappings that probes make."""
+
 XOL_FLAGS: Final = VmFlags.EXEC | VmFlags.MAYEXEC | VmFlags.DONTCOPY | VmFlags.IO
 
 

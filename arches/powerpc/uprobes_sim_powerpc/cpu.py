@@ -13,6 +13,13 @@ from uprobes_sim.signals import SiCode, SigInfo, Signal
 from uprobes_sim.units import Vaddr
 from uprobes_sim_powerpc.code import Block, Code, Recorder, code_of
 from uprobes_sim_powerpc.isa.interrupts import (
+    ALIGNMENT,
+    DATA_STORAGE,
+    DECREMENTER,
+    INSTRUCTION_STORAGE,
+    PROGRAM,
+    SYSCALL,
+    TRACE,
     Illegal,
     Interrupt,
     Lacking,
@@ -26,9 +33,6 @@ from uprobes_sim_powerpc.regs import MSR_SE, NO_RESERVATION, PtRegs
 HOT: Final = 100
 """Runs after which a block is worth the time that translation takes."""
 
-_DATA_STORAGE, _INSTRUCTION_STORAGE, _ALIGNMENT = 0x300, 0x400, 0x600
-_PROGRAM, _SYSCALL_VECTOR, _TRACE = 0x700, 0xC00, 0xD00
-"""Vectors of interrupts (Power ISA, book III, 7.2.2)."""
 _DSISR_NO_PTE, _DSISR_PROTECTED, _DSISR_STORE = 0x40000000, 0x08000000, 0x02000000
 _SRR1_NO_EXECUTE: Final = 0x10000000
 
@@ -56,6 +60,7 @@ class PowerpcCpu:
             self._run(code, regs, self.insns + budget)
         except (PageFault, Interrupt) as event:
             return self._enter_kernel(event, regs, code)
+        regs.trap = DECREMENTER
         return _BUDGET
 
     def step(self, regs: Regs, mm: Mm) -> Exit:
@@ -67,6 +72,7 @@ class PowerpcCpu:
             self._run_block(Block([code.fetch(regs.nip)]), regs, 1)
         except (PageFault, Interrupt) as event:
             return self._enter_kernel(event, regs, code)
+        regs.trap = TRACE
         return Exit(Stop.SINGLE_STEP, *_signal(Signal.SIGTRAP, SiCode.TRAP_TRACE, regs.nip))
 
     def _run(self, code: Code, regs: PtRegs, end: int) -> None:
@@ -120,27 +126,27 @@ class PowerpcCpu:
     def _enter_kernel(self, event: PageFault | Interrupt, regs: PtRegs, code: Code) -> Exit:
         match event:
             case SystemCall():
-                regs.trap = _SYSCALL_VECTOR
+                regs.trap = SYSCALL
                 regs.nip = regs.nip + 4
                 self.insns += 1
                 return _SYSCALL
             case Lacking():
                 raise code.lacks(regs.nip)
             case Trapped():
-                regs.trap = _PROGRAM
+                regs.trap = PROGRAM
                 return Exit(Stop.BREAKPOINT, *_signal(Signal.SIGTRAP, SiCode.TRAP_BRKPT, regs.nip))
             case PageFault():
                 fetch = event.access is Access.EXEC
-                regs.trap = _INSTRUCTION_STORAGE if fetch else _DATA_STORAGE
+                regs.trap = INSTRUCTION_STORAGE if fetch else DATA_STORAGE
                 return Exit(Stop.FAULT, event.info, int(event.info.code), _dsisr(event))
             case Misaligned():
-                regs.trap = _ALIGNMENT
+                regs.trap = ALIGNMENT
                 return Exit(Stop.FAULT, *_signal(Signal.SIGBUS, SiCode.BUS_ADRALN, event.ea))
             case Privileged():
-                regs.trap = _PROGRAM
+                regs.trap = PROGRAM
                 return Exit(Stop.FAULT, *_signal(Signal.SIGILL, SiCode.ILL_PRVOPC, regs.nip))
             case Illegal():
-                regs.trap = _PROGRAM
+                regs.trap = PROGRAM
                 return Exit(Stop.FAULT, *_signal(Signal.SIGILL, SiCode.ILL_ILLOPC, regs.nip))
         raise AssertionError(event)
 

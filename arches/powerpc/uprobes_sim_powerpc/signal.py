@@ -14,10 +14,11 @@ from uprobes_sim.siginfo import (
     unpack_altstack,
     unpack_sigset,
 )
-from uprobes_sim.signals import SA_ONSTACK, SA_SIGINFO, SigAction, SigInfo
+from uprobes_sim.signals import SA_ONSTACK, SA_SIGINFO, SYNCHRONOUS, SiCode, SigAction, SigInfo
 from uprobes_sim.task import Task
 from uprobes_sim.units import PAGE_SIZE, Vaddr
 from uprobes_sim_powerpc.abi import info as abi_info
+from uprobes_sim_powerpc.isa.interrupts import DECREMENTER, PROGRAM, TRACE
 from uprobes_sim_powerpc.regs import MSR_LE, PtRegs
 
 _VDSO_GAP: Final = 1 << 20
@@ -105,12 +106,18 @@ def _frame(task: Task, regs: PtRegs, action: SigAction, size: int) -> int:
     return sp - size & -16
 
 
-def _gp_regs(task: Task, regs: PtRegs) -> list[int]:
+def _gp_regs(task: Task, regs: PtRegs, info: SigInfo) -> list[int]:
     """List the general registers, and what else pt_regs has, in its order."""
     thread, last = task.thread, [regs.nip, regs.msr, regs.orig_gpr3, regs.ctr, regs.link]
-    last += [regs.xer, regs.ccr, 1 if regs.bits == 64 else 0, regs.trap]
+    last += [regs.xer, regs.ccr, 1 if regs.bits == 64 else 0, _trap(regs, info)]
     last += [thread.fault_address, thread.error_code, 0]
     return [*regs.gpr, *last, *[0] * (_NGREG - 32 - len(last))]
+
+
+def _trap(regs: PtRegs, info: SigInfo) -> int:
+    """Name the interrupt that led to the signal: the decrementer's, where it was only a probe's."""
+    caused = info.signal in SYNCHRONOUS and info.code > SiCode.SI_USER
+    return regs.trap if caused or regs.trap not in (PROGRAM, TRACE) else DECREMENTER
 
 
 def _load_gp_regs(regs: PtRegs, words: tuple[int, ...]) -> None:
@@ -153,7 +160,7 @@ def _sigcontext_64(
     """Write a sigcontext that lies at address *at* (setup_sigcontext)."""
     order = _order(task.mm.abi)
     v_regs = at + _VREGS_64 + 15 & ~15
-    words = _gp_regs(task, regs)
+    words = _gp_regs(task, regs, info)
     words[33] |= _MSR_VEC | _MSR_VSX
     head = (int(info.signal), 0, action.handler, oldset, at + 64)
     data = bytes(32) + struct.pack(order + "2i3Q", *head)
@@ -204,7 +211,7 @@ def _setup_32(task: Task, regs: PtRegs, info: SigInfo, action: SigAction, oldset
     frame = _frame(task, regs, action, 32 + _MCONTEXT_SIZE + _ABIGAP_32)
     mcontext = frame + 32
     words = (oldset >> 32, int(info.signal), action.handler, oldset & 0xFFFFFFFF, mcontext)
-    task.mm.write(frame, struct.pack(">12x5I", *words) + _mcontext_32(task, regs))
+    task.mm.write(frame, struct.pack(">12x5I", *words) + _mcontext_32(task, regs, info))
     _enter_32(task, regs, info, action, frame - _SIGNAL_FRAMESIZE[32], _vdso(task.mm.abi))
     regs.gpr[4] = frame
     return Vaddr(frame)
@@ -218,7 +225,7 @@ def _setup_rt_32(task: Task, regs: PtRegs, info: SigInfo, action: SigAction, old
     uc = bytes(_UC_STACK_32) + pack_altstack(task.altstack, regs.sp, abi)
     uc = uc.ljust(_UC_REGS_32, b"\0") + (uc_at + _UC_CONTEXT_32).to_bytes(4, "big")
     uc = (uc + pack_sigset(oldset, abi)).ljust(_UC_CONTEXT_32, b"\0")
-    task.mm.write(frame, pack_siginfo(info, abi) + uc + _mcontext_32(task, regs))
+    task.mm.write(frame, pack_siginfo(info, abi) + uc + _mcontext_32(task, regs, info))
     sp, tramp = frame - _SIGNAL_FRAMESIZE[32] - 16, _vdso(abi) + _RT32_AT
     _enter_32(task, regs, info, action, sp, tramp)
     regs.gpr[4:7] = [frame, uc_at, frame]
@@ -233,9 +240,9 @@ def _enter_32(
     regs.link, regs.nip, regs.fpscr = tramp, action.handler, 0
 
 
-def _mcontext_32(task: Task, regs: PtRegs) -> bytes:
+def _mcontext_32(task: Task, regs: PtRegs, info: SigInfo) -> bytes:
     """Write the registers of a 32-bit task: no vectors, as its processors have none."""
-    words = [word & 0xFFFFFFFF for word in _gp_regs(task, regs)]
+    words = [word & 0xFFFFFFFF for word in _gp_regs(task, regs, info)]
     data = struct.pack(f">{_NGREG}I", *words) + struct.pack(">33Q", *regs.hi[:32], regs.fpscr)
     return data.ljust(_MCONTEXT_SIZE, b"\0")
 

@@ -1,5 +1,16 @@
 """What ends a run of instructions: meanings raise it, the engine catches it."""
 
+from typing import Final
+
+DATA_STORAGE: Final = 0x300
+INSTRUCTION_STORAGE: Final = 0x400
+ALIGNMENT: Final = 0x600
+PROGRAM: Final = 0x700
+DECREMENTER: Final = 0x900
+SYSCALL: Final = 0xC00
+TRACE: Final = 0xD00
+"""Vectors of interrupts (Power ISA, book III, 7.2.2)."""
+
 
 class Interrupt(Exception):
     """The processor enters the kernel."""
