@@ -39,6 +39,8 @@ LEAD: Final = 128
 SLOTS: Final = CODE_PAGES * PAGE_SIZE // SLOT
 _STEPS: Final = 64
 """Instructions that `Sample.before` may have."""
+_ENTRIES: Final = 64
+"""Entries into the kernel in which a step must come to its end."""
 
 EDGES: Final = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000)
 """Ends of ranges; the others follow by negation."""
@@ -217,9 +219,11 @@ class Bench:
     def _hit(self, task: Task, syscalls: Silence) -> None:
         """Run *task* from the breakpoint until the instruction is done with."""
         machine = self.machine
-        machine.run(task, syscalls, until=machine.work + 1)
-        while not task.dead and _is_stepping(task):
+        for _ in range(_ENTRIES):
             machine.run(task, syscalls, until=machine.work + 1)
+            if task.dead or not _is_stepping(task):
+                return
+        raise EngineError(f"a copy is still being stepped after {_ENTRIES} entries into the kernel")
 
     def _start(self, case: Case, mm: Mm) -> Regs:
         """Make registers and memory what the case finds."""

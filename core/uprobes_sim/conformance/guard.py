@@ -38,6 +38,7 @@ class Guard:
         self.asked = Counter[str]()
         """Calls by hook."""
         self._calls: list[tuple[str, float]] = []
+        self._last = "nothing"
 
     def overdue(self) -> tuple[str, float] | None:
         """Name the call that has taken too long, and for how long it has."""
@@ -50,6 +51,10 @@ class Guard:
     def late(self, hook: str) -> Fault:
         """Say that *hook* has not answered."""
         return self._fault(hook, f"has not answered within {self.seconds:g} s")
+
+    def endless(self) -> Fault:
+        """Say that a program does not come to its end, though every hook answers."""
+        return Fault(f"plugin {self.name}: a program does not end; {self._last} was asked last")
 
     def _fault(self, hook: str, what: str) -> Fault:
         return Fault(f"plugin {self.name}: {hook} {what}")
@@ -73,6 +78,7 @@ class Guard:
     def _in(self, hook: str, allowed: tuple[type[Exception], ...]) -> Iterator[None]:
         """Be inside *hook*, which may raise *allowed*."""
         self.asked[hook] += 1
+        self._last = hook
         self._calls.append((hook, time.monotonic()))
         try:
             yield

@@ -22,8 +22,8 @@ from uprobes_sim.uprobes import HandlerResult, UprobeConsumer
 from uprobes_sim.xol import uprobes_state
 
 CODE: Final = 0x100000
-MAIN, LEAF, OUTER, TAIL = (Vaddr(CODE + 0x200 * n) for n in range(4))
-"""Where the functions of every program lie."""
+MAIN, LEAF, OUTER, TAIL = (Vaddr(CODE + 64 * n) for n in range(4))
+"""Where the functions of every program lie: near each other, for short displacements."""
 STACK: Final = 0x200000
 STACK_BYTES: Final = 4 * PAGE_SIZE
 SP: Final = Vaddr(STACK + 2 * PAGE_SIZE)
@@ -39,6 +39,7 @@ class End:
     """How a task was when it made its last system call."""
 
     pid: int
+    sp: int
     regs: dict[str, int]
     stack: bytes
     """From its stack pointer on."""
@@ -209,7 +210,7 @@ class Stage:
         if state.trampoline_vaddr is not None:
             self.played.trampolines.add(state.trampoline_vaddr)
         left = len(task.utask.return_instances) if task.utask else 0
-        self.played.ends.append(End(task.pid, _values(task.regs), _stack(task), left))
+        self.played.ends.append(End(task.pid, task.regs.sp, _values(task.regs), _stack(task), left))
         task.exit_status = 0
 
 
@@ -222,7 +223,13 @@ def _stack(task: Task) -> bytes:
     return task.mm.read(sp, STACK + STACK_BYTES - sp) if STACK <= sp < STACK + STACK_BYTES else b""
 
 
-def damage(probed: Played, bare: Played) -> list[str]:
+def compare(probed: Played, bare: Played) -> None:
+    """Fail if the probes have changed anything."""
+    found = _damage(probed, bare)
+    assert not found, "; ".join(found)
+
+
+def _damage(probed: Played, bare: Played) -> list[str]:
     """List what the probes have changed. A register may still name the trampoline."""
     found = [f"it gets {info.signal.name}" for info in probed.signals]
     ends = [sorted(each.ends, key=lambda end: end.pid) for each in (probed, bare)]

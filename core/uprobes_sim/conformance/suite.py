@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from uprobes_sim.linker import Linked
 FOLDER: Final = Path(__file__).parent
 _TICK: Final = 0.25
 """Seconds between two looks at a call that may hang."""
+_PATIENCE: Final = 6
+"""Time that a test may take, in that of a hook."""
 _GRACE: Final = 5.0
 """Seconds for an exception to get out of a call that hangs."""
 
@@ -140,12 +143,14 @@ class Suite:
 
     @contextlib.contextmanager
     def _impatience(self) -> Iterator[None]:
-        guard = self.target.guard
+        guard, started = self.target.guard, time.monotonic()
 
         def look(number: int, frame: FrameType | None) -> None:
             late = guard.overdue()
             if late is not None:
                 raise guard.late(late[0])
+            if time.monotonic() - started > _PATIENCE * self.choice.seconds:
+                raise guard.endless()
 
         if threading.current_thread() is not threading.main_thread():
             yield

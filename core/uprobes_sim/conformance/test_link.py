@@ -36,7 +36,9 @@ def test_an_abi_that_is_not_served_is_refused_by_name(suite: Suite) -> None:
 
 
 def test_what_is_claimed_can_be_claimed(suite: Suite) -> None:
-    assert [found for claim in suite.target.claims if (found := claims.complaint(claim))] == []
+    wrong = [found for claim in suite.target.claims if (found := claims.complaint(claim))]
+
+    assert not wrong, "; ".join(wrong)
 
 
 def test_the_constants_are_of_the_abi_that_was_asked_for(linked: Linked) -> None:
