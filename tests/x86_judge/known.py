@@ -100,6 +100,17 @@ def _x87_stack(verdict: Verdict) -> frozenset[str]:
     return _ANYTHING if fault else NOTHING
 
 
+def _x87_nan(verdict: Verdict) -> frozenset[str]:
+    """Tell whether all x87 registers that differ are NaN on both sides."""
+    pairs = zip(verdict.ours.x87, verdict.theirs.x87, strict=True)
+    nans = all(a == b or (_is_nan(*a) and _is_nan(*b)) for a, b in pairs)
+    return frozenset({"x87"}) if nans and verdict.text.startswith("f") else NOTHING
+
+
+def _is_nan(mantissa: int, exponent: int) -> bool:
+    return exponent & 0x7FFF == 0x7FFF and mantissa != 1 << 63
+
+
 def _mmx(verdict: Verdict) -> frozenset[str]:
     if not re.search(r"\bmm[0-7]|^\?|cvtpi2p|emms", verdict.text):
         return NOTHING
@@ -141,6 +152,7 @@ KNOWN: Final = (
         _x87_flags,
     ),
     Known("x87_stack", Why.UNICORN, "the stack neither over- nor underflows", _x87_stack),
+    Known("x87_nan", Why.UNICORN, "a signalling NaN stays one", _x87_nan),
     Known("mmx", Why.UNICORN, "MMX and the x87 state do not know enough of each other", _mmx),
     Known("fcomi", Why.UNICORN, "OF, SF and AF stay", _fcomi),
     Known("branch16", Why.UNICORN, "66 before a branch counts, as AMD has it", _branch16),
