@@ -7,7 +7,7 @@ from io import BufferedReader
 from typing import Final, cast
 
 from uprobes_sim.errors import UprobesSimError
-from uprobes_sim_cli import render
+from uprobes_sim_cli import output
 from uprobes_sim_cli.app import Format
 from uprobes_sim_cli.streams import STDOUT, writing
 
@@ -21,7 +21,7 @@ _CHUNK: Final = 1 << 16
 class Answer:
     """An answer in both shapes."""
 
-    value: render.Json
+    value: output.Json
     lines: Callable[[], Iterable[str]]
     """Writes it for people."""
     found: bool = False
@@ -87,7 +87,7 @@ class Printer:
         if self._format is Format.TEXT:
             text = "\n".join(answer.lines()) + "\n"
         else:
-            text = self._before + render.json_line(answer.value)
+            text = self._before + output.json_line(answer.value)
             if self._format is Format.JSON:
                 self._before = ",\n"
             else:

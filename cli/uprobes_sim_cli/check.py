@@ -11,7 +11,7 @@ from uprobes_sim.check.site import Reading, flags_text
 from uprobes_sim.errors import ProbeError, UprobesSimError
 from uprobes_sim.languages import read_question
 from uprobes_sim.loader import Program, load
-from uprobes_sim_cli import render
+from uprobes_sim_cli import output
 from uprobes_sim_cli.answers import STANDARD_INPUT, Answer, Printer, lines_of_stdin
 from uprobes_sim_cli.app import Format, Settings
 from uprobes_sim_cli.options import session_options
@@ -133,7 +133,7 @@ class _Run:
             self._printer.flush()
             complain(str(exc))
         else:
-            value: render.Json = {"probe": text, "error": str(exc), "rule": exc.rule}
+            value: output.Json = {"probe": text, "error": str(exc), "rule": exc.rule}
             self._printer.show(Answer(value, lambda: ()))
 
     def _show(self, found: Checked, lines: Iterable[str]) -> None:
@@ -144,7 +144,7 @@ class _Run:
 # --- programs read ------------------------------------------------------------
 
 
-def as_json(checker: Checker, found: Checked) -> render.Json:
+def as_json(checker: Checker, found: Checked) -> output.Json:
     """Give the object of an answer; its keys are part of the interface."""
     reading, nearby, exit_ = found.reading, found.nearby, found.exit
     return {
@@ -183,7 +183,7 @@ def as_json(checker: Checker, found: Checked) -> render.Json:
     }
 
 
-def _reading(reading: Reading) -> render.Json:
+def _reading(reading: Reading) -> output.Json:
     segment = reading.segment
     return {
         "vaddr": _hex(reading.vaddr),
@@ -205,7 +205,7 @@ def _hex(value: int | None) -> str | None:
     return None if value is None else hex(value)
 
 
-def link_object(link: Link) -> render.Json:
+def link_object(link: Link) -> output.Json:
     """Give the object of a uprobe_multi link."""
     first = link.failing[0].verdict.errno if link.failing else None
     return {

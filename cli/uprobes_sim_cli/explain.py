@@ -8,7 +8,7 @@ from uprobes_sim.choice import link_for
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.explain import Explainer, Explanation, runs
 from uprobes_sim.loader import load
-from uprobes_sim_cli import render
+from uprobes_sim_cli import output
 from uprobes_sim_cli.answers import STANDARD_INPUT, Answer, answer_all
 from uprobes_sim_cli.app import Settings
 from uprobes_sim_cli.options import link_bare, session_options
@@ -47,7 +47,7 @@ def _answer(explainer: Explainer, found: Explanation) -> Answer:
     )
 
 
-def as_json(explainer: Explainer, found: Explanation) -> render.Json:
+def as_json(explainer: Explainer, found: Explanation) -> output.Json:
     """Give the object of an explanation; its keys are part of the interface."""
     spot = found.spot
     return {

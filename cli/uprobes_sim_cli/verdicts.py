@@ -6,17 +6,17 @@ from typing import Final
 from uprobes_sim.errata import Erratum
 from uprobes_sim.verdict import Caution, Verdict
 from uprobes_sim.version import Kernel
-from uprobes_sim_cli import render
+from uprobes_sim_cli import output
 
 _LOUD: Final = ("damages", "kills")
 _SAID: Final = {
     "damages": "accepted, and then the program is damaged: ",
     "kills": "accepted, and then the program may die: ",
 }
-_HOW: Final = {"reject": "refused", **render.HOW}
+_HOW: Final = {"reject": "refused", **output.HOW}
 
 
-def verdict_object(verdict: Verdict) -> render.Json:
+def verdict_object(verdict: Verdict) -> output.Json:
     """Give the keys of a verdict."""
     return {
         "verdict": verdict.verdict,
@@ -60,4 +60,4 @@ def _warning(each: Caution, verdict: Verdict) -> str:
     if each.severity not in _LOUD:
         return f"  {each.severity:<9} {each.reason} [{each.rule}]"
     said = _SAID[each.severity] if verdict.verdict != "reject" else ""
-    return render.alarm(f"  {each.severity.upper():<9} {said}{each.reason} [{each.rule}]")
+    return output.alarm(f"  {each.severity.upper():<9} {said}{each.reason} [{each.rule}]")

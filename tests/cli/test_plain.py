@@ -20,7 +20,16 @@ except SystemExit:
     pass
 json.dump(sorted(sys.modules), open({path!r}, "w"))
 """
-DEAR = ("pydantic", "elftools", "numpy", "numba", "unicorn", "rich", "uprobes_sim.session")
+DEAR = (
+    "pydantic",
+    "elftools",
+    "numpy",
+    "numba",
+    "unicorn",
+    "rich",
+    "uprobes_sim.session",
+    "uprobes_sim.events",
+)
 
 
 @pytest.mark.parametrize("command", ["check", "explain"])
