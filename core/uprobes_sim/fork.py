@@ -1,13 +1,15 @@
 """New tasks: threads and processes (kernel/fork.c)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntFlag
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.linker import Linked
-from uprobes_sim.memory import Mm
+from uprobes_sim.memory import Mm, PageFault
 from uprobes_sim.pids import Tasks
+from uprobes_sim.signals import SIG_IGN, SigAction, Signal
 from uprobes_sim.task import Task
 from uprobes_sim.thread_group import ThreadGroup
 from uprobes_sim.utask import uprobe_copy_process, uprobe_dup_mmap
@@ -51,11 +53,11 @@ def kernel_clone(tasks: Tasks, linked: Linked, parent: Task, args: CloneArgs) ->
 
     Raises:
         KernelError: EINVAL, flags that do not go together; ENOSYS, the architecture cannot.
-        PageFault: *parent_tid* cannot be written.
+        PageFault: what describes the child's thread pointer cannot be read.
     """
     child = copy_process(tasks, linked, parent, args)
     if args.flags & CloneFlags.CLONE_PARENT_SETTID:
-        parent.mm.write(args.parent_tid, child.pid.to_bytes(4, parent.mm.abi.byteorder))
+        _put_tid(parent.mm, args.parent_tid, child)
     tasks.wake_up_new_task(child)
     if args.flags & CloneFlags.CLONE_VFORK:
         child.vfork_done = False
@@ -67,37 +69,36 @@ def copy_process(tasks: Tasks, linked: Linked, parent: Task, args: CloneArgs) ->
     """Make a child that does not run yet (copy_process)."""
     flags = args.flags
     _check(flags)
-    mm = parent.mm if flags & CloneFlags.CLONE_VM else dup_mm(parent.mm)
-    shares_mm = mm is parent.mm
     tls = args.tls if flags & CloneFlags.CLONE_SETTLS else None
     regs = linked.hook.copy_thread(task=parent, sp=args.stack or None, tls=tls)
-    group = parent.group if flags & CloneFlags.CLONE_THREAD else _new_group(parent, args)
-    shares_actions = flags & CloneFlags.CLONE_SIGHAND
+    shares_mm, is_vfork = bool(flags & CloneFlags.CLONE_VM), bool(flags & CloneFlags.CLONE_VFORK)
     child = Task(
         tasks.alloc_pid(),
         parent.comm,
-        mm,
+        parent.mm if shares_mm else dup_mm(parent.mm),
         regs,
         parent.config,
-        sigactions=parent.sigactions if shares_actions else dict(parent.sigactions),
+        sigactions=_copy_sighand(parent, flags),
         blocked=parent.blocked,
-        altstack=parent.altstack if not shares_mm or flags & CloneFlags.CLONE_VFORK else None,
+        altstack=parent.altstack if is_vfork or not shares_mm else None,
         files=parent.files if flags & CloneFlags.CLONE_FILES else parent.files.copy(),
-        group=group,
+        group=parent.group if flags & CloneFlags.CLONE_THREAD else _new_group(parent, args),
     )
-    if flags & CloneFlags.CLONE_CLEAR_SIGHAND:
-        child.sigactions.clear()
-    _inherit_process(group, parent, flags)
-    mm.users += shares_mm
+    child.mm.users += shares_mm
     child.files.users += child.files is parent.files
     if flags & CloneFlags.CLONE_CHILD_CLEARTID:
         child.clear_child_tid = args.child_tid
     if flags & CloneFlags.CLONE_CHILD_SETTID:
-        mm.write(args.child_tid, child.pid.to_bytes(4, mm.abi.byteorder))
+        _put_tid(child.mm, args.child_tid, child)
     tasks.add(child)
-    is_vfork = bool(flags & CloneFlags.CLONE_VFORK)
     uprobe_copy_process(parent, child, shares_mm=shares_mm, is_vfork=is_vfork)
     return child
+
+
+def _put_tid(mm: Mm, vaddr: int, child: Task) -> None:
+    """Tell the number of a child in memory; nobody hears of it where that cannot be written."""
+    with suppress(PageFault):
+        mm.write(vaddr, child.pid.to_bytes(4, mm.abi.byteorder))
 
 
 def _check(flags: CloneFlags) -> None:
@@ -107,20 +108,24 @@ def _check(flags: CloneFlags) -> None:
         raise KernelError(Errno.EINVAL, "who shares signal handlers shares the memory")
 
 
+def _copy_sighand(parent: Task, flags: CloneFlags) -> dict[Signal, SigAction]:
+    """Share what is wanted done with signals, or copy it; ignored ones stay so in any case."""
+    if flags & CloneFlags.CLONE_SIGHAND:
+        return parent.sigactions
+    clear = flags & CloneFlags.CLONE_CLEAR_SIGHAND
+    actions = parent.sigactions.items()
+    return {sig: act for sig, act in actions if not clear or act.handler == SIG_IGN}
+
+
 def _new_group(parent: Task, args: CloneArgs) -> ThreadGroup:
+    """Make a process under its parent, in the same process group and session."""
     group = ThreadGroup(exit_signal=args.exit_signal)
     sibling = args.flags & CloneFlags.CLONE_PARENT
     group.parent = parent.group.parent if sibling else parent.group
-    return group
-
-
-def _inherit_process(group: ThreadGroup, parent: Task, flags: CloneFlags) -> None:
-    """Enter a new process under its parent, in the same process group and session."""
-    if flags & CloneFlags.CLONE_THREAD:
-        return
-    group.pgrp, group.session = parent.group.pgrp, parent.group.session
     if group.parent is not None:
         group.parent.children.append(group)
+    group.pgrp, group.session = parent.group.pgrp, parent.group.session
+    return group
 
 
 def dup_mm(old: Mm) -> Mm:

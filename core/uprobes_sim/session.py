@@ -86,6 +86,8 @@ def run(
     compared = None
     if options.compare:
         theirs = _Run(elf, args, linked, config, source, _nobody, keep_regs=False)
+        ours.keep_ends()
+        theirs.keep_ends()
         _run_side_by_side(ours, theirs)
         state = ours.finish()
         compared = compare(state, theirs.finish())
@@ -189,7 +191,6 @@ class _Run:
         clock = Clock.after(*map(Path, self.argv[1:]))
         self.machine = Machine(self.linked, self.config, clock)
         self.machine.uprobes.on_step = self._on_step
-        self.machine.tasks.on_exit = self._on_exit
         self.vfs = Vfs(stdin=self.stdin, on_output=self._on_output, exe=self.elf.path, clock=clock)
         self._inode = self.vfs.program_inode(self.elf.path, self.elf.data)
         mm = self.machine.new_mm()
@@ -295,9 +296,14 @@ class _Run:
         self._output.setdefault(fd, bytearray()).extend(data)
         self._show(Output, fd, data)
 
-    def _on_exit(self, task: Task) -> None:
-        if task is not self.task:
-            self._others[task] = FinalState.of_other(task)
+    def keep_ends(self) -> None:
+        """Keep what each task that the program makes leaves behind, to compare it."""
+
+        def keep(task: Task) -> None:
+            if task is not self.task:
+                self._others[task] = FinalState.of_other(task)
+
+        self.machine.tasks.on_exit = keep
 
     def _on_unknown(self, name: str, number: int) -> None:
         self._show(UnknownSyscall, name, number)

@@ -65,5 +65,6 @@ class ThreadGroup:
     def join(self, task: "Task") -> None:
         """Make *task* one of its threads; the first is the leader and names it."""
         if not self.tgid:
-            self.tgid = self.pgrp = self.session = task.pid
+            self.tgid = task.pid
+            self.pgrp, self.session = self.pgrp or task.pid, self.session or task.pid
         self.threads.append(task)
