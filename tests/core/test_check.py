@@ -11,6 +11,7 @@ from elf_programs import program
 from uprobes_sim.arch import Abi
 from uprobes_sim.check.archive import Held, load_held
 from uprobes_sim.check.checker import Checked, Checker, link_to_check
+from uprobes_sim.check.plt import stub_names
 from uprobes_sim.check.rules import RULES, SEVERITIES
 from uprobes_sim.choice import Options, link_for
 from uprobes_sim.errors import ProbeError
@@ -69,6 +70,17 @@ def test_a_32_bit_arm_program_cannot_be_probed_on_arm64(tmp_path: Path) -> None:
         link_to_check(load(path), Options())
 
     assert caught.value.rule == "check.abi"
+
+
+def test_a_stub_is_named_after_the_function_that_it_leads_to(tmp_path: Path) -> None:
+    found = checker(compiled(IMPORTS, "-lm")(tmp_path))
+    (stub,) = (at for at, name in stub_names(found.program).items() if name == "cosh")
+
+    (answer,) = found.check(hex(stub))
+
+    (plt,) = (each for each in answer.verdict.warnings if each.rule == "check.plt")
+    assert "own calls of cosh go" in plt.reason
+    assert "libm.so.6" in plt.reason
 
 
 def test_a_library_that_has_the_symbol_is_named(tmp_path: Path) -> None:
@@ -305,4 +317,4 @@ def test_relocations_tell_starts_where_there_is_nothing_else(tmp_path: Path) -> 
 
     # lea 1(%rdi,%rdi,2),%eax has four bytes, lea 2(%rdi,%rdi,4),%eax as well.
     assert [each.starts for each in found][-6:] == [True, False, False] * 2
-    assert {each.basis for each in found[-6:]} == {"a relocation or the entry point"}
+    assert {each.basis.partition(",")[0] for each in found[-6:]} == {"a relocation"}

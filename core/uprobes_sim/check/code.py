@@ -16,6 +16,7 @@ from uprobes_sim.units import Vaddr
 
 _BEFORE: Final = 64
 """Bytes before a place from which its boundary is guessed."""
+_POINTED: Final = "a relocation, the entry point or the start of a section"
 _LONGEST: Final = 1 << 20
 """Bytes of a function that are believed."""
 
@@ -152,11 +153,7 @@ class Code:
         start = self.pointers[at]
         segment = self.program.segment_of(vaddr)
         near = vaddr - start < _LONGEST and segment is not None and segment.holds(start)
-        return (
-            (start, "a relocation or the entry point")
-            if near and self._flows(start, vaddr)
-            else None
-        )
+        return (start, _POINTED) if near and self._flows(start, vaddr) else None
 
     def _flows(self, start: Vaddr, vaddr: Vaddr) -> bool:
         """Tell whether the program gets from *start* to *vaddr* without a jump."""
@@ -167,7 +164,9 @@ class Code:
         """Places in the code to which the file itself points, in order."""
         from uprobes_sim.check.dynamic import relative_targets
 
-        found = {self.program.entry, *relative_targets(self.program)}
+        sections = self.program.symbols.sections
+        starts = (section.start for section in sections if section.executable)
+        found = {self.program.entry, *starts, *relative_targets(self.program)}
         return sorted(Vaddr(each) for each in found if self._is_code(each))
 
     def _is_code(self, vaddr: int) -> bool:
@@ -190,7 +189,7 @@ class Code:
             if found is not None:
                 votes[found] = votes.get(found, 0) + 1
         if not votes:
-            return Boundary(True, vaddr, 0.5, "nothing")
+            return Boundary(True, vaddr, 0.5, "no reading comes here")
         # The place itself wins a draw.
         best = max(votes, key=lambda at: (votes[at], at == vaddr))
         count, total = votes[best], sum(votes.values())

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from uprobes_sim.check import rules
-from uprobes_sim.check.dynamic import used
+from uprobes_sim.check.dynamic import defining, used
+from uprobes_sim.check.plt import stub_names
 from uprobes_sim.check.site import Site
 from uprobes_sim.languages import NAME_LONGEST
 from uprobes_sim.units import PAGE_SIZE
@@ -143,11 +144,16 @@ def ifunc(site: Site) -> Iterator[Caution]:
 def plt(site: Site) -> Iterator[Caution]:
     """Warn of stubs."""
     section, name = site.reading.section or "", site.reading.symbol or ""
-    if section.startswith(_STUBS) or _STUB_SYMBOL.match(name):
-        yield rules.PLT.caution(
-            "a stub through which only this file's own calls go; probe the function itself, "
-            "in the library that defines it"
-        )
+    if not section.startswith(_STUBS) and not _STUB_SYMBOL.match(name):
+        return
+    function = stub_names(site.program).get(site.vaddr)
+    library = None if function is None else defining(site.program, function)
+    called = "" if function is None else f" of {function}"
+    where = f"in {library}" if library is not None else "in the library that defines it"
+    yield rules.PLT.caution(
+        f"a stub through which only this file's own calls{called} go; probe the function "
+        f"itself, {where}"
+    )
 
 
 def inlined(site: Site) -> Iterator[Caution]:
