@@ -34,6 +34,7 @@ def do_exit(tasks: Tasks, task: Task) -> None:
         mmput(task.mm)
     exit_files(task)
     task.group.threads.remove(task)
+    tasks.alive -= 1
     if not task.group.threads:
         _exit_notify(tasks, task)
 

@@ -69,11 +69,12 @@ def copy_process(tasks: Tasks, linked: Linked, parent: Task, args: CloneArgs) ->
     """Make a child that does not run yet (copy_process)."""
     flags = args.flags
     _check(flags)
+    pid = tasks.alloc_pid()
     tls = args.tls if flags & CloneFlags.CLONE_SETTLS else None
     regs = linked.hook.copy_thread(task=parent, sp=args.stack or None, tls=tls)
     shares_mm, is_vfork = bool(flags & CloneFlags.CLONE_VM), bool(flags & CloneFlags.CLONE_VFORK)
     child = Task(
-        tasks.alloc_pid(),
+        pid,
         parent.comm,
         parent.mm if shares_mm else dup_mm(parent.mm),
         regs,

@@ -1,11 +1,17 @@
 """The table of tasks: numbers, and who is found by them (kernel/pid.c)."""
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
+from uprobes_sim.errno import Errno
+from uprobes_sim.errors import KernelError
 from uprobes_sim.futex import Futexes
 from uprobes_sim.sched import Scheduler
 from uprobes_sim.task import Task
 from uprobes_sim.thread_group import ThreadGroup
+
+MAX_THREADS: Final = 4096
+"""Tasks that there may be at a time (threads-max)."""
 
 
 class Tasks:
@@ -21,15 +27,24 @@ class Tasks:
         """What the machine does with a task until it has ended. Without a machine none moves."""
         self.on_exit: Callable[[Task], None] = lambda task: None
         """Told of each task that has ended, while its memory is still there."""
+        self.alive = 0
+        """Tasks that have not ended."""
         self._last = 0
 
     def add(self, task: Task) -> None:
         """Enter *task*; it has a number already (attach_pid)."""
         self.created.append(task)
+        self.alive += 1
         self._last = max(self._last, task.pid)
 
     def alloc_pid(self) -> int:
-        """Give out the next number, to threads and processes alike."""
+        """Give out the next number, to threads and processes alike.
+
+        Raises:
+            KernelError: EAGAIN, there are too many tasks.
+        """
+        if self.alive >= MAX_THREADS:
+            raise KernelError(Errno.EAGAIN, f"there are {MAX_THREADS} tasks already")
         self._last += 1
         return self._last
 

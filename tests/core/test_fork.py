@@ -26,7 +26,8 @@ FUNCTION = ((CALL, 0, 0, 2), (SYS,), (PUSH,), (NOP,), (POP,), (RET,))
 
 
 def child_of(box: Box, flags: int = 0) -> Task:
-    box.machine.tasks.add(box.task)
+    if box.task not in box.machine.tasks.created:
+        box.machine.tasks.add(box.task)
     args = CloneArgs(flags=CloneFlags(flags), exit_signal=Signal.SIGCHLD)
     linked = type("Linked", (), {"hook": box.machine.hook, "info": box.machine.info})()
     return copy_process(box.machine.tasks, linked, box.task, args)
@@ -257,3 +258,16 @@ def test_a_leader_that_has_left_ends_as_the_process_does() -> None:
     do_exit(box.machine.tasks, thread)
 
     assert (box.task.exit_status, box.task.group.ended) == (3, ExitCode(3))
+
+
+def test_there_is_an_end_to_forking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uprobes_sim.pids.MAX_THREADS", 2)
+    box = Box((NOP,))
+    first = child_of(box)
+    with pytest.raises(KernelError, match="EAGAIN"):
+        child_of(box)
+
+    end_task(first, ExitCode(0))
+    do_exit(box.machine.tasks, first)
+
+    assert child_of(box).pid > first.pid

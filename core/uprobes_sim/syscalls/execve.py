@@ -130,6 +130,8 @@ def _load(k: Kernel, image: _Image) -> Program:
 def _begin_new_exec(k: Kernel, task: Task) -> None:
     """Become the only thread, with nothing of the old program but what is inherited."""
     group = task.group
+    if group.exec_task is not None:
+        raise KernelError(Errno.EAGAIN, "another thread is starting a program")
     group.exec_task = task
     k.tasks.sched.wait_event("de_thread", lambda: group.threads == [task])
     group.exec_task = None
