@@ -124,6 +124,18 @@ def test_fail_on_makes_the_status(condition: str, status: int, small: Path) -> N
     assert scan("--fail-on", condition, small).exit_code == status
 
 
+@pytest.mark.parametrize("option", ["--fail-on", "--only"])
+@pytest.mark.parametrize("condition", ["damage", "vax.prefix"])
+def test_a_condition_that_nothing_can_meet_is_refused(
+    option: str, condition: str, small: Path
+) -> None:
+    done = scan(option, condition, small)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "names nothing" in line
+
+
 def test_what_cannot_be_read_is_one_line_and_the_others_are_done(
     small: Path, tmp_path: Path
 ) -> None:

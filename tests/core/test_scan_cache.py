@@ -1,5 +1,6 @@
 """core/uprobes_sim/scan/cache.py and memory.py"""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,13 @@ def test_a_folder_that_cannot_be_written_does_not_matter(monkeypatch: pytest.Mon
     judges.report(ADD3)
 
     judges.save()
+
+
+def test_old_files_are_forgotten(tmp_path: Path) -> None:
+    for number in range(120):
+        cache.write_json(tmp_path / f"{number:03}.json", number)
+        os.utime(tmp_path / f"{number:03}.json", (number, number))
+
+    assert len(list(tmp_path.iterdir())) <= 101
+    assert cache.read_json(tmp_path / "000.json") is None
+    assert cache.read_json(tmp_path / "119.json") == 119

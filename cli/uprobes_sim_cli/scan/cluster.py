@@ -5,7 +5,6 @@ one process would have written them. A worker that dies has its files scanned by
 """
 
 import logging
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import FileReport
+from uprobes_sim_cli.scan.progress import Progress
 
 LOCAL: Final = "local"
 
@@ -48,7 +48,7 @@ def reports(
     """
     with ExitStack() as stack:
         client = _connect(cluster, stack)
-        progress = _Progress(stack)
+        progress = Progress(stack)
         waiting = deque[tuple[Entry, Any]]()
         for each in entries:
             if isinstance(each, Failure):
@@ -66,7 +66,7 @@ def _submit(client: Any, entry: Entry, options: Sequence[Options], detail: bool)
     return client.submit(_scan, entry, options, detail, pure=False, retries=3)
 
 
-def _next(waiting: "deque[tuple[Entry, Any]]", progress: "_Progress") -> tuple[Entry, Result]:
+def _next(waiting: deque[tuple[Entry, Any]], progress: Progress) -> tuple[Entry, Result]:
     entry, result = waiting.popleft()
     progress.done()
     if isinstance(result, Failure):
@@ -96,28 +96,3 @@ def _connect(cluster: str, stack: ExitStack) -> Any:  # noqa: ANN401  as above
         return stack.enter_context(distributed.Client(cluster, timeout="20s"))
     except (OSError, TimeoutError, ValueError) as exc:
         raise UprobesSimError(f"--cluster {cluster} does not answer: {exc}") from None
-
-
-class _Progress:
-    """A bar on standard error, if a person reads it."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._bar: Any = None
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
-            self._task = self._bar.add_task("files", total=0)
-            self._total = 0
-
-    def found(self) -> None:
-        """Count a file that is to be scanned."""
-        if self._bar is not None:
-            self._total += 1
-            self._bar.update(self._task, total=self._total)
-
-    def done(self) -> None:
-        """Count a file that was scanned."""
-        if self._bar is not None:
-            self._bar.advance(self._task)

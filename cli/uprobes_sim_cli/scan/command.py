@@ -1,6 +1,7 @@
 """What `uprobes-sim scan` does, whatever the format."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,8 @@ from uprobes_sim.scan.report import FileReport
 from uprobes_sim.verdict import Verdict
 from uprobes_sim_cli.app import Format, Settings
 from uprobes_sim_cli.options import session_options
-from uprobes_sim_cli.scan.conditions import met, wanted
+from uprobes_sim_cli.scan.conditions import check, met, wanted
+from uprobes_sim_cli.scan.progress import Progress
 from uprobes_sim_cli.streams import complain
 
 
@@ -50,7 +52,13 @@ class Writer(Protocol):
 
 
 def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
-    """Scan all files that *paths* name; answers the exit status."""
+    """Scan all files that *paths* name; answers the exit status.
+
+    Raises:
+        UprobesSimError: a condition that nothing can meet; else as `Judges` and `diff`.
+    """
+    for condition in (*wishes.fail_on, *filter(None, [wishes.only])):
+        check(condition)
     judges = Judges(_options(settings))
     if wishes.diff is not None:
         from uprobes_sim_cli.scan.diff import diff
@@ -82,11 +90,15 @@ def _reports(
 
         yield from reports(judges, find(paths), detail=detail, cluster=cluster)
         return
-    for found in find(paths):
-        if isinstance(found, Failure):
-            yield Entry(Path(found.path)), found
-        else:
-            yield found, judges.try_report(found, detail=detail)
+    with ExitStack() as stack:
+        progress = Progress(stack)
+        for found in find(paths):
+            progress.found()
+            if isinstance(found, Failure):
+                yield Entry(Path(found.path)), found
+            else:
+                yield found, judges.try_report(found, detail=detail)
+            progress.done()
 
 
 def _options(settings: Settings) -> list[Options]:

@@ -3,12 +3,31 @@
 from typing import Final
 
 from uprobes_sim.errata import Severity
-from uprobes_sim.scan.columns import HARMFUL
+from uprobes_sim.errors import UprobesSimError
+from uprobes_sim.linker import installed
+from uprobes_sim.scan.columns import HARMFUL, SEVERITIES
 from uprobes_sim.scan.report import FileReport
 from uprobes_sim.verdict import Verdict
 
 REJECT: Final = "reject"
 DAMAGES: Final = "damages"
+
+
+_WORDS: Final = (REJECT, "emulate", "xol", *SEVERITIES)
+
+
+def check(condition: str) -> None:
+    """Refuse a condition that nothing can meet.
+
+    Raises:
+        UprobesSimError: it is no word that is known, and names no rule of a backend.
+    """
+    arch, dot, _ = condition.partition(".")
+    if condition in _WORDS or (dot and arch in installed()):
+        return
+    raise UprobesSimError(
+        f"{condition!r} names nothing: {', '.join(_WORDS)}, or a rule such as x86.prefix"
+    )
 
 
 def names(condition: str, rule: str, severity: Severity | None) -> bool:

@@ -22,6 +22,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 _FOLDER: Final = "uprobes-sim"
 _DIGITS: Final = 24
+_MOST: Final = 100
+"""Files that are kept."""
 _BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError)
 """What is raised by a file that is not there, or that somebody has cut."""
 
@@ -53,6 +55,7 @@ def place(package: Path, *parts: object, suffix: str) -> Path:
 def arrays(path: Path, build: Callable[[], Arrays]) -> Arrays:
     """Read arrays, or *build* them and keep them for the next time."""
     try:
+        _check(path)
         with np.load(path, allow_pickle=False) as found:
             return dict(found)
     except _BROKEN:
@@ -64,6 +67,7 @@ def arrays(path: Path, build: Callable[[], Arrays]) -> Arrays:
 def read_json(path: Path) -> Any:  # noqa: ANN401  whatever was written
     """Read what `write_json` wrote; None where it is not there."""
     try:
+        _check(path)
         return json.loads(path.read_bytes())
     except _BROKEN:
         return None
@@ -74,10 +78,20 @@ def write_json(path: Path, value: object) -> None:
     _write(path, lambda file: file.write(json.dumps(value).encode()))
 
 
+def _check(path: Path) -> None:
+    """Believe nobody but ourselves.
+
+    Raises:
+        OSError: there is no such file, or it is somebody else's.
+    """
+    if os.stat(path).st_uid != os.getuid():
+        raise PermissionError(f"{path} is somebody else's")
+
+
 def _write(path: Path, fill: Callable[[Any], object]) -> None:
     """Write a file that is there whole or not at all."""
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, delete=False) as file:
             try:
                 fill(file)
@@ -85,3 +99,11 @@ def _write(path: Path, fill: Callable[[Any], object]) -> None:
                 os.unlink(file.name)
                 raise
         os.replace(file.name, path)
+        _forget(path.parent)
+
+
+def _forget(folder: Path) -> None:
+    """Drop the oldest files: those of sources that have changed since."""
+    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
+    for file in files[:-_MOST]:
+        file.unlink()
