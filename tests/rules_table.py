@@ -5,7 +5,7 @@ from typing import Final
 
 from uprobes_sim.check.rules import RULES, SEVERITIES
 from uprobes_sim.errata import Erratum
-from uprobes_sim.linker import find, installed
+from uprobes_sim.linker import find, find_entry_point, installed
 from uprobes_sim.version import Kernel
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "rules.md"
@@ -41,10 +41,16 @@ def page() -> str:
     return HEAD + places + ERRATA + "".join(_erratum(each) for each in _errata())
 
 
+def _is_ours(arch: str) -> bool:
+    """Tell whether a backend comes with this project, and not with an example."""
+    dist = find_entry_point(arch).dist
+    return dist is not None and dist.name == "uprobes-sim"
+
+
 def _errata() -> list[Erratum]:
     found = [
         erratum
-        for arch in installed()
+        for arch in filter(_is_ours, installed())
         for erratum in find(arch).arch_errata()  # type: ignore[attr-defined]
     ]
     return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), each.id))

@@ -14,6 +14,7 @@ from uprobes_sim.signals import Signal
 from uprobes_sim.units import PAGE_SIZE, Vaddr
 from uprobes_sim.version import Kernel
 from uprobes_sim_arm64.behaviours import BEHAVIOURS
+from uprobes_sim_arm64.regs import PSR_C_BIT
 
 NOP, SVC, BRK5, BRK0, UDF, RET = 0xD503201F, 0xD4000001, 0xD42000A0, 0xD4200000, 0, 0xD65F03C0
 LDR_X0_X1 = 0xF9400020
@@ -237,6 +238,14 @@ def test_dc_zva_clears_its_block_and_faults_as_a_store() -> None:
 
     assert box.mm.read(DATA, 192) == b"\xff" * 64 + bytes(64) + b"\xff" * 64
     assert lost.task.killed_by is Signal.SIGSEGV
+
+
+def test_what_user_mode_may_do_to_its_flags_it_may() -> None:
+    box = Box(0xD500401F, SVC)  # cfinv
+    box.run()
+
+    assert box.task.killed_by is None
+    assert box.regs.pstate == PSR_C_BIT
 
 
 def test_two_looks_at_the_counter_are_the_same_in_every_run() -> None:

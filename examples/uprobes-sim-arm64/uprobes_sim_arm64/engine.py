@@ -54,10 +54,12 @@ _ERET: Final = Encoding("1101011010 x:1 11111 rest:16")
 """It and its kin."""
 _SMC: Final = Encoding("11010100000 imm16:16 00011")
 
-_SPECIAL: Final = (_DC_ZVA, _COUNTER, _RNDR, _WFI, _ERET, _SMC)
-
 _USER: Final = 0b011
 """op1 of the system registers and instructions for user mode."""
+_FOR_ALL: Final = frozenset({(0, 0), (0, 1), (0, 2), (_USER, 1), (_USER, 2)})
+"""op1 and op2 of what user mode may do there: cfinv, xaflag, axflag, msr of ssbs and of dit."""
+
+_SPECIAL: Final = (_DC_ZVA, _COUNTER, _RNDR, _WFI, _ERET, _SMC)
 
 
 def new_cpu(config: Config) -> UnicornCpu:
@@ -200,4 +202,7 @@ def _is_privileged(word: int) -> bool:
         return fields["op1"] != _USER and not tells
     if word in _SYS:
         return _SYS.take_apart(word)["op1"] != _USER
-    return word in _MSR_IMMEDIATE
+    if word in _MSR_IMMEDIATE:
+        fields = _MSR_IMMEDIATE.take_apart(word)
+        return (fields["op1"], fields["op2"]) not in _FOR_ALL
+    return False

@@ -93,7 +93,8 @@ def test_a_copy_runs_into_the_breakpoint_behind_it(word: int, size: int, result:
     area = uprobes_state(box.mm).xol_area
     assert area is not None
     slot = box.mm.read(area.vaddr + 8, 8, force=True)
-    assert slot == (word.to_bytes(size, "little") + bytes.fromhex("73001000")).ljust(8, b"\0")
+    behind = bytes(box.file.data[2 + size + 4 : 2 + 8])
+    assert slot == word.to_bytes(size, "little") + bytes.fromhex("73001000") + behind
 
 
 def test_a_programs_own_breakpoint_is_sigtrap_beside_probes() -> None:

@@ -15,7 +15,6 @@ from uprobes_sim.units import Vaddr
 from uprobes_sim.uretprobes import ReturnInstance, RpCheck
 from uprobes_sim.version import Behaviour, Config
 from uprobes_sim_riscv64.behaviours import BEHAVIOURS
-from uprobes_sim_riscv64.encoding import insn_size
 from uprobes_sim_riscv64.errata import RESERVED_BRANCH, SLOT_ADDRESS, X0, is_no_branch, writes_x0
 from uprobes_sim_riscv64.explain import arch_errata as arch_errata
 from uprobes_sim_riscv64.explain import arch_format_insn as arch_format_insn
@@ -144,8 +143,8 @@ def arch_uprobe_step(cpu: Cpu, task: Task) -> Exit:
 
 @hookimpl
 def arch_uprobe_copy_ixol(auprobe: ArchUprobe, vaddr: Vaddr) -> bytes:
-    size = insn_size(int.from_bytes(auprobe.ixol[:4], "little"))
-    return (auprobe.ixol[:size] + EBREAK).ljust(INFO.xol_slot_bytes, b"\0")
+    code, size = auprobe.ixol, cast(RiscvUprobe, auprobe).insn_size
+    return code[:size] + EBREAK + code[size + len(EBREAK) :]
 
 
 @hookimpl
