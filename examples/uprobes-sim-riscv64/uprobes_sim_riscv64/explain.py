@@ -105,8 +105,6 @@ def arch_insn_flow(insn: bytes, vaddr: Vaddr, abi: Abi) -> Flow:
     row = find(word)
     fields = row.encoding.take_apart(word)
     kind = _kind(row.name, fields)
-    if kind == "unknown":
-        return Flow(2, kind)
     if row.name not in _DIRECT:
         return Flow(size, kind)
     target = vaddr + immediate(fields) & 0xFFFF_FFFF_FFFF_FFFF
