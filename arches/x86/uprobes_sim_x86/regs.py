@@ -102,12 +102,13 @@ class PtRegs:
         return 0xFFFF_FFFF if self.bits == 32 else 0xFFFF_FFFF_FFFF_FFFF
 
     def names(self) -> Iterable[str]:
-        """Name every register, in the order of people."""
+        """Name every register, in the order of people; `ymm0h` is the upper half of ymm0."""
         yield from ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")
         if self.bits == 64:
             yield from EXTENDED
         yield from ("ip", "flags", "orig_ax", "cs", "ss", "fs_base", "gs_base")
         yield from (f"xmm{number}" for number in range(16 if self.bits == 64 else 8))
+        yield from _UPPER[self.bits]
 
     def get(self, name: str) -> int:
         """Read a register. Raises `KeyError` for a name that is not in `names`."""
@@ -117,6 +118,8 @@ class PtRegs:
             return self.orig_ax
         if name in _SELECTORS[self.bits]:
             return _SELECTORS[self.bits][name]
+        if name in _UPPER[self.bits]:
+            return self.upper(_UPPER[self.bits][name])
         return self.file.read(self._vector(name))
 
     def set(self, name: str, value: int) -> None:
@@ -125,6 +128,8 @@ class PtRegs:
             self.file.values[_AT[name]] = value & self.mask
         elif name == "orig_ax":
             self.orig_ax = value & self.mask
+        elif name in _UPPER[self.bits]:
+            self.set_upper(_UPPER[self.bits][name], value)
         elif self.file.engine is None:
             raise KeyError(name)  # vectors are Unicorn's, and come with the first run
         else:
@@ -149,4 +154,8 @@ class PtRegs:
         return _XMM0 + int(number)
 
 
+_UPPER: Final = {
+    64: {f"ymm{number}h": number for number in range(16)},
+    32: {f"ymm{number}h": number for number in range(8)},
+}
 _NUMBERS: Final = {64: frozenset(map(str, range(16))), 32: frozenset(map(str, range(8)))}

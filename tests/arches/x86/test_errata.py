@@ -21,7 +21,7 @@ from uprobes_sim_x86.concerns import Defect
 from uprobes_sim_x86.errata import ROWS
 from uprobes_sim_x86.probe import BranchOps, DefaultOps, Fixup, XolOps
 from uprobes_sim_x86.regs import PtRegs
-from x86_defects import AVX, AVX_STEPPED, CASES, CODE, EVEX, Case
+from x86_defects import AVX, AVX_STEPPED, CASES, CODE, EVEX, EXIT, Case
 
 Errata = Literal["linux", "none"]
 Bits = Literal[32, 64]
@@ -78,6 +78,15 @@ def test_without_its_defects_a_probe_hurts_nobody(case: Case, tmp_path: Path) ->
     assert list(summary.hits.values()) == [case.right_hits]
     assert summary.compared is not None
     assert summary.compared.equal
+
+
+def test_the_upper_halves_of_vectors_are_compared(tmp_path: Path) -> None:
+    skipped = Case("vpcmpeqd", "", "c5fd76c0", "31ff" + EXIT, linux=0, right=0)
+
+    compared = end(skipped, tmp_path / "program", "linux").compared
+
+    assert compared is not None
+    assert [each.where for each in compared.differences] == ["xmm0", "ymm0h"]
 
 
 PLAIN = DefaultOps
