@@ -6,17 +6,17 @@ look at.
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from uprobes_sim.scan.arrays import AnyArray, Uint16s, Uint32s, Uint64s
 from uprobes_sim_powerpc import isa
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.fields import FIELDS
 from uprobes_sim_powerpc.writes import target_fields
 
-Words = npt.NDArray[np.uint32]
+Words = Uint32s
 
 _CELL: Final = 0xFC0007FF
 """Bits of a word by which cells are told apart: the primary opcode, and where most of the extended
@@ -35,7 +35,7 @@ class Relevance(NamedTuple):
 
     words: Words
     """By cell."""
-    prefixed: npt.NDArray[np.uint64]
+    prefixed: Uint64s
     """By primary opcode of the suffix."""
 
 
@@ -84,7 +84,7 @@ def _opcodes(row: Insn) -> Iterable[int]:
     return (opcode for opcode in range(64) if opcode << 26 & mask == value)
 
 
-def prepare(bits: Literal[32, 64], *, targets: bool) -> dict[str, npt.NDArray[Any]]:
+def prepare(bits: Literal[32, 64], *, targets: bool) -> dict[str, AnyArray]:
     """Work out all that a sweep looks up.
 
     By cell, the bits of a word that matter, and the group of cells that tell the form by
@@ -95,7 +95,7 @@ def prepare(bits: Literal[32, 64], *, targets: bool) -> dict[str, npt.NDArray[An
     return {**found._asdict(), "group": _groups(found.words)}
 
 
-def _groups(words: Words) -> npt.NDArray[np.uint16]:
+def _groups(words: Words) -> Uint16s:
     """Number the groups of cells."""
     cell = np.arange(_CELLS, dtype=np.uint64)
     value = (cell >> 11 << 26 | cell & 0x7FF) & words

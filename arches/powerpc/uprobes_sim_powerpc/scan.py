@@ -5,18 +5,18 @@ Cells of words are told apart by their primary opcodes and by their last eleven 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.scan import cache
+from uprobes_sim.scan.arrays import AnyArray, Bools, Uint32s, Uint64s
 from uprobes_sim.scan.sweep import Piece, Places, Sweep, cut
 from uprobes_sim.version import Config
 from uprobes_sim_powerpc.insn import is_prefix
 
-Words = npt.NDArray[np.uint32]
+Words = Uint32s
 
 _PREFIX_OPCODE: Final = 1
 _LOST_NONVOLATILE: Final = "powerpc.lost_nonvolatile"
@@ -29,13 +29,13 @@ _ROOM: Final = 8
 _MISALIGNED, _CROSSES, _SUFFIX = 1, 2, 4
 
 
-def _prepare(bits: Literal[32, 64], *, targets: bool) -> dict[str, npt.NDArray[Any]]:
+def _prepare(bits: Literal[32, 64], *, targets: bool) -> dict[str, AnyArray]:
     from uprobes_sim_powerpc.relevance import prepare  # with all definitions: a fifth of a second
 
     return prepare(bits, targets=targets)
 
 
-def _key(value: npt.NDArray[Any], relevant: Words) -> npt.NDArray[np.uint64]:
+def _key(value: AnyArray, relevant: Words) -> Uint64s:
     """Make one number of the bits that matter, and of which they are."""
     return value.astype(np.uint64) << np.uint64(32) | relevant
 
@@ -93,13 +93,11 @@ class PowerpcSweeper:
             form[index] = self._number(name, index, new)
         return Sweep(at, size.astype(np.uint8), form, tuple(new), end)
 
-    def _forms(
-        self, words: Words, special: Sequence[int], new: list[tuple[str, int]]
-    ) -> npt.NDArray[np.uint32]:
+    def _forms(self, words: Words, special: Sequence[int], new: list[tuple[str, int]]) -> Uint32s:
         """Number the forms of words that their bits tell apart, all but the *special* ones."""
         cell = words >> 15 & 0x1F800 | words & 0x7FF
         group = self._group[cell]
-        form: npt.NDArray[np.uint32] = self._number_of[group]
+        form: Uint32s = self._number_of[group]
         open_ = form == _UNKNOWN
         if special:
             open_[special] = False
@@ -149,7 +147,7 @@ class PowerpcSweeper:
         return self._wide and len(word) == 4 and is_prefix(int.from_bytes(word, self._order))
 
 
-def _cut_prefixed(prefix: npt.NDArray[np.bool_], starts: Places) -> tuple[Places, Places, int]:
+def _cut_prefixed(prefix: Bools, starts: Places) -> tuple[Places, Places, int]:
     """Find place and size of each instruction among words of which some are prefixes."""
     size, free, known = np.full(len(prefix), 4), 0, {at // 4 for at in starts.tolist()}
     for index in np.flatnonzero(prefix).tolist():

@@ -2,12 +2,12 @@
 
 from itertools import accumulate, product
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from uprobes_sim.scan import cache
+from uprobes_sim.scan.arrays import AnyArray, Int16s, Int64s, Uint8s, Uint32s
 from uprobes_sim.scan.sweep import Piece, Sweep
 from uprobes_sim_x86 import cutter
 from uprobes_sim_x86.analyze import X86_NOPS
@@ -85,7 +85,7 @@ def tables(bits: Literal[32, 64]) -> bytes:
     return flat
 
 
-def _prepare(bits: Literal[32, 64]) -> dict[str, npt.NDArray[Any]]:
+def _prepare(bits: Literal[32, 64]) -> dict[str, AnyArray]:
     """Work out all that the cutter looks up."""
     flat, cuts = signed(tables(bits)), np.zeros(2 * 65536, np.int64)
     cutter_for_arrays().find_short_cuts(bits, flat, np.zeros(32, np.int16), cuts)
@@ -150,11 +150,11 @@ class X86Sweeper:
 
 def _arrays(
     room: int,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+) -> tuple[Int64s, Uint8s, Uint32s]:
     return np.empty(room, np.int64), np.empty(room, np.uint8), np.empty(room, np.uint32)
 
 
-def signed(data: bytes) -> npt.NDArray[np.int16]:
+def signed(data: bytes) -> Int16s:
     """Make an array of bytes that numba does arithmetic with as Python does."""
     return np.frombuffer(data, np.uint8).astype(np.int16)
 

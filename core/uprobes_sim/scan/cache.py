@@ -14,11 +14,11 @@ from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 import uprobes_sim
+from uprobes_sim.scan.arrays import AnyArray
 
-Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, AnyArray]
 
 _FOLDER: Final = "uprobes-sim"
 _DIGITS: Final = 24

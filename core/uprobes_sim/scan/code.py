@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.loader import PF_X, PT_LOAD
+from uprobes_sim.scan.arrays import Bools, Int64s, Uint64s
 from uprobes_sim.scan.headers import Headers, SectionHeader, read_headers
 from uprobes_sim.scan.source import Source
 from uprobes_sim.units import Offset, Vaddr
 
-Vaddrs = npt.NDArray[np.uint64]
+Vaddrs = Uint64s
 
 ET_REL: Final = 1
 _ET_CORE: Final = 4
@@ -54,7 +54,7 @@ class Functions:
 
     start: Vaddrs
     end: Vaddrs
-    _names: tuple[npt.NDArray[np.int64], bytes]
+    _names: tuple[Int64s, bytes]
     """Place of each name in the string table, -1: none; and the table."""
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ class Functions:
         """Name one of them, by its address if there is no better name."""
         return self.name(index) or hex(int(self.start[index]))
 
-    def holders(self, vaddrs: Vaddrs) -> npt.NDArray[np.int64]:
+    def holders(self, vaddrs: Vaddrs) -> Int64s:
         """Number the function that holds each of *vaddrs*; -1: none does."""
         if not len(self.start):
             return np.full(len(vaddrs), -1, np.int64)
@@ -163,7 +163,7 @@ def _section_range(section: SectionHeader, e_type: int) -> Range:
 class _Symbols:
     value: Vaddrs
     size: Vaddrs
-    name: npt.NDArray[np.int64]
+    name: Int64s
     strings: bytes
 
 
@@ -207,7 +207,8 @@ def _functions(
     frames = frames[_inside(frames, ranges)]
     first = np.concatenate(([True], value[1:] != value[:-1])) if len(value) else inside[:0]
     value, size, at = value[first], size[first], at[first]
-    nameless = np.setdiff1d(frames, value)
+    left, right = (np.searchsorted(value, frames, side) for side in ("left", "right"))
+    nameless = _distinct(frames[left == right])
     start = np.concatenate((value, nameless))
     order = np.argsort(start, kind="stable")
     start = start[order]
@@ -218,7 +219,12 @@ def _functions(
     return start, Functions(start, end, (at, symbols.strings + b"\0"))
 
 
-def _inside(vaddrs: Vaddrs, ranges: tuple[Range, ...]) -> npt.NDArray[np.bool_]:
+def _distinct(vaddrs: Vaddrs) -> Vaddrs:
+    """Drop what is there twice from sorted addresses (np.unique imports all of numpy.ma)."""
+    return vaddrs[np.concatenate(([True], vaddrs[1:] != vaddrs[:-1]))] if len(vaddrs) else vaddrs
+
+
+def _inside(vaddrs: Vaddrs, ranges: tuple[Range, ...]) -> Bools:
     """Tell which of *vaddrs* lie in code."""
     inside = np.zeros(len(vaddrs), np.bool_)
     for each in ranges:
@@ -241,7 +247,7 @@ def _eh_frame_starts(headers: Headers, source: Source) -> Vaddrs:
         mask = (1 << headers.abi.bits) - 1
         base = segment.vaddr & mask
         found = (distance.view(np.uint64) + np.uint64(base)) & np.uint64(mask)
-        return np.unique(found)
+        return np.sort(found)
     return _none()
 
 

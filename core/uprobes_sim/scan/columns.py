@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from uprobes_sim.errata import Severity
+from uprobes_sim.scan.arrays import Uint8s
 from uprobes_sim.verdict import Verdict
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("damages", "kills", "misses", "slow", "note")
@@ -34,7 +34,7 @@ def is_told(answer: Verdict) -> bool:
     return answer.verdict == "reject" or any(each.severity in HARMFUL for each in answer.warnings)
 
 
-def columns(answers: Sequence[Verdict]) -> npt.NDArray[np.uint8]:
+def columns(answers: Sequence[Verdict]) -> Uint8s:
     """Count each of *answers* as one instruction: a row of `COLUMNS`."""
     known = {id(answer): _row(answer) for answer in {id(each): each for each in answers}.values()}
     rows = [known[id(answer)] for answer in answers]

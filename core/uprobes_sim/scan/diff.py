@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from uprobes_sim.scan.arrays import Int64s, Uint64s
 from uprobes_sim.scan.code import Code
 from uprobes_sim.scan.columns import HARMFUL
 from uprobes_sim.scan.scanner import Judge
@@ -43,10 +43,10 @@ class _Build:
     judge: Judge
     code: Code
     names: frozenset[str]
-    keys: npt.NDArray[np.int64]
+    keys: Int64s
     """Number of the name, shared by both builds, and offset; ascending."""
-    vaddrs: npt.NDArray[np.uint64]
-    outcomes: npt.NDArray[np.int64]
+    vaddrs: Uint64s
+    outcomes: Int64s
     """Numbers of outcomes, shared by both builds."""
 
 
@@ -108,7 +108,7 @@ def _build(judge: Judge, code: Code, names: _Numbers, outcomes: _Numbers) -> _Bu
     )
 
 
-def _name_numbers(code: Code, names: _Numbers) -> tuple[npt.NDArray[np.int64], frozenset[str]]:
+def _name_numbers(code: Code, names: _Numbers) -> tuple[Int64s, frozenset[str]]:
     """Number the names of functions, the last of all standing for "no function"; -1: no name.
 
     Of several functions of one name, the second is `name#2`.

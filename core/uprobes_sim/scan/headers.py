@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.errors import ProgramError
+from uprobes_sim.scan.arrays import AnyArray
 from uprobes_sim.scan.source import Source
 from uprobes_sim.uapi import Bits, ByteOrder
 
@@ -76,7 +76,7 @@ class Headers:
         """Give the numpy type of a number in this file: `i4` becomes `>i4`."""
         return ("<" if self.abi.byteorder == "little" else ">") + form
 
-    def records(self, kind: str, data: bytes) -> npt.NDArray[Any]:
+    def records(self, kind: str, data: bytes) -> AnyArray:
         """Read as many whole records as *data* has."""
         fields = [field.split(":") for field in _FIELDS[kind][self.abi.bits].split()]
         record = np.dtype([(name, self.dtype(form)) for name, form in fields])

@@ -34,16 +34,19 @@ class Memory:
         self._forms: dict[str, int] = {}
         self.mnemonics: dict[str, str] = {}
         """Of instructions, in hexadecimal."""
-        self._saved = 0, 0
+        self.refusals: dict[str, str] = {}
+        """Why instructions are refused, by all that an answer depends on."""
+        self._saved = 0, 0, 0
         self._read()
 
     def _read(self) -> None:
         found = cache.read_json(self._path)
         try:
             self._answers = [tuple(map(_verdict, each)) for each in found["answers"]]
-            self._forms, self.mnemonics = found["forms"], found["mnemonics"]
+            self._forms = found["forms"]
+            self.mnemonics, self.refusals = found["mnemonics"], found["refusals"]
         except (TypeError, KeyError, ValueError):
-            self._answers, self._forms, self.mnemonics = [], {}, {}
+            self._answers, self._forms, self.mnemonics, self.refusals = [], {}, {}, {}
             return
         self._numbers = {each: number for number, each in enumerate(self._answers)}
         self._saved = self._sizes
@@ -64,15 +67,19 @@ class Memory:
 
     def save(self) -> None:
         """Keep it for the next run."""
-        if self._saved != self._sizes and len(self.mnemonics) < _MOST:
-            answers = [[_fields(each) for each in group] for group in self._answers]
-            value = {"answers": answers, "forms": self._forms, "mnemonics": self.mnemonics}
+        if self._saved != self._sizes and max(self._sizes) <= _MOST:
+            value = {
+                "answers": [[_fields(each) for each in group] for group in self._answers],
+                "forms": self._forms,
+                "mnemonics": self.mnemonics,
+                "refusals": self.refusals,
+            }
             cache.write_json(self._path, value)
             self._saved = self._sizes
 
     @property
-    def _sizes(self) -> tuple[int, int]:
-        return len(self._forms), len(self.mnemonics)
+    def _sizes(self) -> tuple[int, int, int]:
+        return len(self._forms), len(self.mnemonics), len(self.refusals)
 
 
 def _fields(verdict: Verdict) -> list[Any]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from uprobes_sim.choice import Options, configure
 from uprobes_sim.errors import ProgramError
@@ -16,6 +15,7 @@ from uprobes_sim.explain import judge
 from uprobes_sim.linker import Linked
 from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
+from uprobes_sim.scan.arrays import Bools, Uint8s, Uint64s
 from uprobes_sim.scan.code import Code, Range
 from uprobes_sim.scan.columns import TOLD, columns
 from uprobes_sim.scan.memory import Answers, Memory
@@ -40,7 +40,7 @@ class Part:
     sweep: Sweep
 
     @property
-    def vaddr(self) -> npt.NDArray[np.uint64]:
+    def vaddr(self) -> Uint64s:
         """Address of each instruction."""
         return self.sweep.at.view(np.uint64) + np.uint64(self.piece.vaddr)
 
@@ -70,9 +70,9 @@ class Judge:
         self.configs: tuple[Config, ...] = tuple(configure(linked, each) for each in options)
         self.forms: list[Answers] = []
         """What is answered to each form, by their numbers."""
-        self.told: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.told: Bools = np.zeros(0, np.bool_)
         """Of each form, whether people want to hear where it is."""
-        self.columns: npt.NDArray[np.uint8] = columns(())
+        self.columns: Uint8s = columns(())
         """Of each form, what it counts as."""
         self._all = [Uprobes(linked, config, Scheduler()) for config in self.configs]
         self._memory = Memory(linked, self.configs, options[0])
@@ -122,19 +122,33 @@ class Judge:
         """Keep for the next run what was learnt."""
         self._memory.save()
 
-    def ask_at(self, code: Code, vaddr: Vaddr) -> tuple[bytes, Answers]:
-        """Judge the instruction at *vaddr* of a file; answer its bytes as well."""
-        room, offset = self.info.max_insn_bytes, code.offset_of(vaddr)
-        ahead = min(room, vaddr - code.range_of(vaddr).vaddr)
-        data = code.source.read(offset - ahead, ahead + room)
-        insn = data[ahead:].ljust(room, b"\0")
-        return insn, self.answers(insn, vaddr, data[:ahead])
-
     def ask(self, part: Part, index: int) -> tuple[bytes, Vaddr, Answers]:
         """Judge one instruction; answer its bytes and its address as well."""
         room = self.info.max_insn_bytes
-        insn, vaddr = part.insn(index, room), Vaddr(part.piece.vaddr + int(part.sweep.at[index]))
+        insn = part.insn(index, room)
+        vaddr = Vaddr(part.piece.vaddr + int(part.sweep.at[index]))
         return insn, vaddr, self.answers(insn, vaddr, part.before(index, room))
+
+    def ask_at(self, code: Code, vaddr: Vaddr) -> tuple[bytes, Answers]:
+        """Judge the instruction at *vaddr* of a file; answer its bytes as well."""
+        before, insn = self._read(code, vaddr)
+        return insn, self.answers(insn, vaddr, before)
+
+    def refusal(self, code: Code, vaddr: Vaddr) -> str:
+        """Say why the instruction at *vaddr* of a file is refused."""
+        before, insn = self._read(code, vaddr)
+        key = f"{vaddr:x} {before.hex()} {insn.hex()}"
+        known = self._memory.refusals
+        if key not in known:
+            known[key] = self.answers(insn, vaddr, before)[0].reason
+        return known[key]
+
+    def _read(self, code: Code, vaddr: Vaddr) -> tuple[bytes, bytes]:
+        """Read what lies before an instruction, and the instruction."""
+        room, offset = self.info.max_insn_bytes, code.offset_of(vaddr)
+        ahead = min(room, vaddr - code.range_of(vaddr).vaddr)
+        data = code.source.read(offset - ahead, ahead + room)
+        return data[:ahead], data[ahead:].ljust(room, b"\0")
 
     def mnemonic(self, insn: bytes, vaddr: Vaddr) -> str:
         """Name an instruction, without its operands."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Places = npt.NDArray[np.int64]
+from uprobes_sim.scan.arrays import Int64s, Uint8s, Uint32s
+
+Places = Int64s
 
 _NOWHERE: Final = 1 << 62
 
@@ -38,9 +39,9 @@ class Sweep:
 
     at: Places
     """Place in the piece."""
-    size: npt.NDArray[np.uint8]
+    size: Uint8s
     """In bytes."""
-    form: npt.NDArray[np.uint32]
+    form: Uint32s
     """Number of its form. The kernel tells no difference between two instructions of a form."""
     new: tuple[tuple[str, int], ...]
     """Of each form that was not met before, in the order of their numbers: a name that it has in

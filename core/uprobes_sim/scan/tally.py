@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
+from uprobes_sim.scan.arrays import Int64s, Uint32s, Uint64s
 from uprobes_sim.scan.code import Code
 from uprobes_sim.scan.columns import COLUMNS, loudness
 from uprobes_sim.scan.memory import Answers
@@ -74,9 +74,9 @@ class _Tally:
 
     def __init__(self, judge: Judge, code: Code, *, detail: bool) -> None:
         self._judge, self._code, self._detail = judge, code, detail
-        self._counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self._counts: Int64s = np.zeros(0, np.int64)
         """Instructions of each form."""
-        self._first: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
+        self._first: Uint64s = np.zeros(0, np.uint64)
         """Address of the first of them."""
         self._left_out = 0
         self._where: dict[int, dict[int, _Held]] = {}
@@ -113,7 +113,7 @@ class _Tally:
             holders = self._where.setdefault(pair >> 32, {})
             holders.setdefault(pair & _NOBODY, _Held(0, vaddr)).count += count
 
-    def _add_functions(self, forms: npt.NDArray[np.uint32], vaddrs: npt.NDArray[np.uint64]) -> None:
+    def _add_functions(self, forms: Uint32s, vaddrs: Uint64s) -> None:
         table, rows = self._functions, len(self._functions)
         holders = self._code.functions.holders(vaddrs) + 1
         table[:, 0] += np.bincount(holders, minlength=rows)
@@ -167,7 +167,7 @@ class _Tally:
             if caution.rule == group.rule and group.severity:
                 return caution.reason
         first = min(each.vaddr for each in met)
-        return self._judge.ask_at(self._code, first)[1][0].reason
+        return self._judge.refusal(self._code, first)
 
     def _mnemonics(self, met: Iterable[_Met]) -> dict[str, int]:
         return _counted((self._mnemonic(each.vaddr), each.total) for each in met)
