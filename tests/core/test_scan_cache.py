@@ -66,6 +66,25 @@ def test_arrays_are_built_once(tmp_path: Path) -> None:
     assert built == [1]
 
 
+@pytest.mark.parametrize("rubbish", [b"", b"rubbish", b"PK\3\4rubbish"])
+def test_broken_arrays_are_built_again(rubbish: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(rubbish)
+
+    assert cache.arrays(path, lambda: {"a": np.arange(3)})["a"].tolist() == [0, 1, 2]
+    assert cache.arrays(path, lambda: {})["a"].tolist() == [0, 1, 2]
+
+
+def test_what_cannot_be_built_is_not_kept(tmp_path: Path) -> None:
+    def build() -> cache.Arrays:
+        raise OSError("no compiler")
+
+    with pytest.raises(OSError, match="no compiler"):
+        cache.arrays(tmp_path / "a.npz", build)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     judges = Judges([Options()])

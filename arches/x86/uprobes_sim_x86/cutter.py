@@ -4,7 +4,8 @@ It goes by the same tables, and tells length and form only. A form is all that t
 look at, packed into a number; what a rule says of it, `analyze.py` is asked. Where the kernel and
 the processor disagree about the bytes, only the same bytes are the same form.
 
-Everything is an integer below 2 to the 63: Python and the compiled code must not differ.
+Everything is an integer below 2 to the 63: Python and the compiled code must not differ. The two
+functions that every instruction goes through are long, since a call costs more than what they do.
 """
 
 from typing import Any, Final

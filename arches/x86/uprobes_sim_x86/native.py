@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,10 +57,10 @@ class Cutter(NamedTuple):
 def cutter_for_arrays() -> Cutter:
     """Give the compiled functions; where they cannot be had, Python's, a hundred times slower."""
     kept = place(Path(__file__).parent, "native", platform.machine(), suffix=".npz")
-    found = arrays(kept, _compile)
-    if not len(found["entries"]):
+    try:
+        return Cutter(True, *_load(arrays(kept, _compile)))
+    except OSError:  # another processor, no numba, or a system that lets nobody bring code
         return plain_cutter()
-    return Cutter(True, *_load(found))
 
 
 def plain_cutter() -> Cutter:
@@ -70,17 +69,22 @@ def plain_cutter() -> Cutter:
 
 
 def _compile() -> Arrays:
-    """Compile in another process; nothing, where that does not work."""
-    found: Arrays = {name: np.empty(0, np.int64) for name in ("image", "fixups", "entries")}
+    """Compile in another process.
+
+    Raises:
+        OSError: that does not work here.
+    """
     if platform.machine() != "x86_64":
-        return found
-    with TemporaryDirectory() as folder, suppress(OSError, ValueError, subprocess.SubprocessError):
+        raise OSError(f"there is no image for {platform.machine()}")
+    with TemporaryDirectory() as folder:
         path = Path(folder, "cutter.npz")
         command = [sys.executable, "-m", "uprobes_sim_x86.compile", str(path)]
-        subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
-        with np.load(path, allow_pickle=False) as arrays_:
-            found = dict(arrays_)
-    return found
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
+        except subprocess.SubprocessError as exc:
+            raise OSError(f"numba does not compile: {exc}") from None
+        with np.load(path, allow_pickle=False) as found:
+            return dict(found)
 
 
 def _load(found: Arrays) -> list[Callable[..., None]]:

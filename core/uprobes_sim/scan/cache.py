@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -24,7 +25,7 @@ _FOLDER: Final = "uprobes-sim"
 _DIGITS: Final = 24
 _MOST: Final = 100
 """Files that are kept."""
-_BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError)
+_BROKEN: Final = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
 """What is raised by a file that is not there, or that somebody has cut."""
 
 
@@ -53,10 +54,10 @@ def place(package: Path, *parts: object, suffix: str) -> Path:
 
 
 def arrays(path: Path, build: Callable[[], Arrays]) -> Arrays:
-    """Read arrays, or *build* them and keep them for the next time."""
+    """Read arrays, or *build* them and keep them for the next time; what that raises is raised."""
     try:
         _check(path)
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             return dict(found)
     except _BROKEN:
         built = build()
