@@ -24,6 +24,7 @@ peek         make the return address the result
 call LABEL   call
 jump LABEL   jump
 ret          return
+fork         make a child, which goes on like its parent
 exit         end, with the result as exit status
 """
 """What each does."""
@@ -77,6 +78,7 @@ POWERPC: Final = Dialect(
         "back": _ppc(0x7FE1FB78),  # mr r1,r31, and a jump
         "peek": _ppc(0x7C6802A6),  # mflr r3
         "ret": _ppc(0x4E800020),
+        "fork": _ppc(0x38000002, 0x44000002, 0x38600000),  # li r0,2; sc; li r3,0
         "exit": _ppc(0x38000001, 0x44000002),  # li r0,1; sc
     },
     result="gpr3",
@@ -99,6 +101,7 @@ X86: Final = Dialect(
         "back": b"\x48\x89\xdc",  # mov %rbx,%rsp, and a jump
         "peek": b"\x48\x8b\x04\x24",  # mov (%rsp),%rax
         "ret": b"\xc3",
+        "fork": b"\xb8\x39\x00\x00\x00\x0f\x05\x31\xc0",  # mov $57,%eax; syscall; xor %eax,%eax
         "exit": b"\x48\x89\xc7\xb8\x3c\x00\x00\x00\x0f\x05",  # mov %rax,%rdi; mov $60,%eax; syscall
     },
     result="ax",
