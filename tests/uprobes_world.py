@@ -269,10 +269,11 @@ class World:
         self.up.uprobe_unregister(listener.uprobe, listener.consumer)
         inode, word = listener.uprobe.inode, listener.word
         rest = self._listeners(inode, word)
+        original = CODE[4 * word : 4 * word + 4] if listener.uprobe.arch else bytes(4)
         for place in self.places:
             unwanted = not any(self._wants(each, place.mm) for each in rest)
             if place.inode is inode and place.mm in had and unwanted:
-                self._restore(place, word)
+                self._restore(place, word, original)
         if word == 0 and not rest:  # debts go with the probe
             self.owed = {key for key in self.owed if key[1] is not inode}
 
@@ -294,9 +295,9 @@ class World:
             if word == 0:
                 self._count(place, +1)
 
-    def _restore(self, place: Place, word: int) -> None:
+    def _restore(self, place: Place, word: int, original: bytes) -> None:
         if place.words[word] == TRAP:
-            place.words[word] = CODE[4 * word : 4 * word + 4]
+            place.words[word] = original
             if word == 0:
                 self._count(place, -1)
 
@@ -326,7 +327,8 @@ class World:
     def _remove(self, mm: Mm, listener: Listener) -> None:
         for place in self.places:
             if place.mm is mm and place.inode is listener.uprobe.inode:
-                self._restore(place, listener.word)
+                word = listener.word
+                self._restore(place, word, CODE[4 * word : 4 * word + 4])
 
     # --- what must hold ---------------------------------------------------
 
@@ -341,7 +343,13 @@ class World:
         for place in self.places:
             mm, start = place.mm, place.start
             code = mm.read(start, PAGE_SIZE)
-            assert code == place.memory().ljust(PAGE_SIZE, b"\0"), f"memory at {start:#x}"
+            wrong = {
+                word: code[4 * word : 4 * word + 4].hex()
+                for word, data in enumerate(place.words)
+                if code[4 * word : 4 * word + 4] != data
+            }
+            assert not wrong, f"memory at {start:#x}: words {wrong}"
+            assert not any(code[4 * len(WORDS) :]), f"memory at {start:#x}: behind the code"
             if any(data == TRAP for data in place.words):
                 assert mm.has_uprobes, "a breakpoint, and no MMF_HAS_UPROBES"
         for inode in self.files:

@@ -28,6 +28,7 @@ from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
 from uprobes_sim.verdict import How
 from uprobes_sim.version import Config, Kernel
+from uprobes_sim.write import uprobe_write_opcode
 from uprobes_sim.xol import UprobesState, uprobes_state
 
 
@@ -244,14 +245,20 @@ class Uprobes:
         mm.recalc_uprobes = False
 
     def _remove_breakpoint(self, uprobe: Uprobe, vma: Vma, vaddr: Vaddr) -> None:
-        """Write the original back into one process (remove_breakpoint)."""
+        """Write the original back into one process (remove_breakpoint).
+
+        Where nobody has wanted the probe so far, the instruction was not copied: zeros are
+        written over a breakpoint that is there, somebody else's.
+        """
         mm = vma.mm
         mm.recalc_uprobes = self.has("mmf_flags")
-        if uprobe.arch is None:
-            return
         self.writing = uprobe
         try:
-            self.hook.set_orig_insn(auprobe=uprobe.arch, vma=vma, vaddr=vaddr)
+            if uprobe.arch is None:
+                zeros = bytes(self.info.swbp_size)
+                uprobe_write_opcode(self.hook, vma, vaddr, zeros, is_register=False)
+            else:
+                self.hook.set_orig_insn(auprobe=uprobe.arch, vma=vma, vaddr=vaddr)
         finally:
             self.writing = None
         self.record(Act.REMOVE, "nobody wants it here any more", vaddr=vaddr, uprobe=uprobe)

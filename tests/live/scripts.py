@@ -254,6 +254,19 @@ def int3_where_a_filter_says_no(k: Kernel) -> Seen:
 
 
 @script
+def int3_under_a_probe_that_nobody_wanted(k: Kernel) -> Seen:
+    """Nobody has copied the instruction, and unregistering writes what was not copied."""
+    file, p, other = k.file(code("nop; add; ret")), k.process(), k.process()
+    other.map(file, TEXT)
+    live = k.probe(file, 1, only=other)
+    other.poke(TEXT, INT3)
+    probe = k.probe(file, 0, only=p)
+    yield other.peek(TEXT, 4), probe.errno, live.hits()
+    probe.close()
+    yield (other.peek(TEXT, 4),)
+
+
+@script
 def a_trap_beside_a_probe(k: Kernel) -> Seen:
     file, p = k.file(code("nop; add; ret")), k.process()
     p.map(file, TEXT)

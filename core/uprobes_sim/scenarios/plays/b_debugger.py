@@ -202,3 +202,33 @@ def peek_shows_the_breakpoint(stage: Stage) -> Outcome:
     found = stage.debugger(task).peek(stage.at("probed"), size)
     name = "swbp" if found == stage.word("swbp") else found.hex()
     return stage.outcome(f"the debugger reads {name}", stage.because(Act.WRITE))
+
+
+@scenario(
+    "zeros-over-int3",
+    title="A probe that nobody wanted goes where gdb has a breakpoint",
+    claim="unregistering restores the instruction that was copied when the probe was installed",
+    source="found by the invariants of this project, then seen live on x86 6.18",
+    expected="there is nothing to restore: the probe was installed nowhere",
+    outcomes={
+        "3.5": "the filter is not asked: the probe is installed",
+        "3.9": "gdb's breakpoint becomes zeros",
+    },
+    arches=("x86", "powerpc"),
+)
+def zeros_over_int3(stage: Stage) -> Outcome:
+    """Register where no process is wanted, over a debugger's breakpoint, and unregister."""
+    program = stage.file("other: nop; probed: nop; exit")
+    task = stage.process(program)
+    stage.register(program, "other", stage.consumer("elsewhere"))
+    probe = stage.register(program, consumer=stage.consumer(filter=lambda mm: False))
+    if stage.memory(task) == "swbp":  # older kernels install it all the same
+        return stage.outcome(
+            "the filter is not asked: the probe is installed", stage.because(Act.INSTALL)
+        )
+    stage.debugger(task).insert_breakpoint(stage.at("probed"), stage.word("swbp"))
+    stage.unregister(probe)
+    size = len(stage.word("swbp"))
+    left = task.mm.read(stage.at("probed"), size)
+    name = "zeros" if left == bytes(size) else stage.memory(task)
+    return stage.outcome(f"gdb's breakpoint becomes {name}", stage.because(Act.WRITE))
