@@ -44,6 +44,8 @@ class Uprobe:
     """The newest first, which is the order of calls."""
     arch: ArchUprobe | None = None
     """The instruction, copied and accepted (UPROBE_COPY_INSN); None before."""
+    insn: bytes = b""
+    """The instruction as it was copied last, accepted or not."""
     ref: int = 0
     """References: its consumers, the steps under way, pending returns."""
     skip_sstep: bool = True
@@ -208,7 +210,8 @@ class Uprobes:
             KernelError: EIO; else as `analyze_insn`.
         """
         if uprobe.arch is None:
-            uprobe.arch = analyze_insn(self, copy_insn(self, uprobe), mm, vaddr)
+            uprobe.insn = copy_insn(self, uprobe)
+            uprobe.arch = analyze_insn(self, uprobe.insn, mm, vaddr)
         return uprobe.arch
 
     def analyze_insn(self, insn: bytes, mm: Mm, vaddr: Vaddr) -> ArchUprobe:
@@ -248,15 +251,15 @@ class Uprobes:
         """Write the original back into one process (remove_breakpoint).
 
         Where nobody has wanted the probe so far, the instruction was not copied: zeros are
-        written over a breakpoint that is there, somebody else's.
+        written over a breakpoint that is there, somebody else's. Where it was refused, it was.
         """
         mm = vma.mm
         mm.recalc_uprobes = self.has("mmf_flags")
         self.writing = uprobe
         try:
             if uprobe.arch is None:
-                zeros = bytes(self.info.swbp_size)
-                uprobe_write_opcode(self.hook, vma, vaddr, zeros, is_register=False)
+                opcode = uprobe.insn[: self.info.swbp_size].ljust(self.info.swbp_size, b"\0")
+                uprobe_write_opcode(self.hook, vma, vaddr, opcode, is_register=False)
             else:
                 self.hook.set_orig_insn(auprobe=uprobe.arch, vma=vma, vaddr=vaddr)
         finally:

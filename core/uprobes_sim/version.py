@@ -298,9 +298,9 @@ BEHAVIOURS: Final = (
     Behaviour(
         "file_page_back",
         (5, 4),
-        None,
+        (6, 16),
         "unregistering gives the file's page back when the private one equals it again",
-        "v5.4, uprobe_write_opcode (release from memory)",
+        "v5.4 (from memory), live 6.1; the rewrite of v6.16 can, and live 6.18 never did",
     ),
     Behaviour(
         "offset_alignment",

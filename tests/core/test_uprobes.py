@@ -30,7 +30,7 @@ def test_registering_writes_a_private_copy_and_leaves_the_file_alone() -> None:
 
 
 def test_unregistering_gives_the_bytes_and_the_files_page_back() -> None:
-    box = Box((NOP,), (ADDI, 1, 1, 1), (SYS,))
+    box = Box((NOP,), (ADDI, 1, 1, 1), (SYS,), release=(6, 12))
     one, two = consumer(), consumer()
     uprobe = box.machine.uprobes.uprobe_register(box.inode, Offset(4), one)
     box.machine.uprobes.uprobe_register(box.inode, Offset(4), two)
@@ -44,8 +44,9 @@ def test_unregistering_gives_the_bytes_and_the_files_page_back() -> None:
     assert box.machine.uprobes.find_uprobe(box.inode, 4) is None
 
 
-def test_before_5_4_the_page_stays_private() -> None:
-    box = Box((NOP,), (SYS,), release=(4, 20))
+@pytest.mark.parametrize("release", [(4, 20), (6, 16)])
+def test_before_5_4_and_since_6_16_the_page_stays_private(release: tuple[int, ...]) -> None:
+    box = Box((NOP,), (SYS,), release=release)
     mine = consumer()
     uprobe = box.machine.uprobes.uprobe_register(box.inode, Offset(0), mine)
 

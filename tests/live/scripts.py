@@ -74,6 +74,17 @@ def two_consumers(k: Kernel) -> Seen:
 
 
 @script
+def the_private_page(k: Kernel) -> Seen:
+    file, p = k.file(code("add; ret")), k.process()
+    p.map(file, TEXT)
+    before = p.has_own_page(TEXT)
+    probe = k.probe(file, 0)
+    during, _ = p.has_own_page(TEXT), p.call(TEXT)
+    probe.close()
+    yield before, during, p.has_own_page(TEXT)
+
+
+@script
 def a_late_mapping(k: Kernel) -> Seen:
     file, p = k.file(code("add; ret")), k.process()
     probe = k.probe(file, 0)

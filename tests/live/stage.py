@@ -6,6 +6,7 @@ Both kernels must have shown the same.
 
 import ctypes
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -52,6 +53,8 @@ class Process(Protocol):
     def fork(self, at: int, times: int) -> str: ...
 
     def peek(self, at: int, size: int) -> str: ...
+
+    def has_own_page(self, at: int) -> bool: ...
 
     def poke(self, at: int, data: str) -> None: ...
 
@@ -139,6 +142,11 @@ class LiveProcess:
         with Path(f"/proc/{self.popen.pid}/mem").open("rb", buffering=0) as memory:
             memory.seek(at)
             return memory.read(size).hex()
+
+    def has_own_page(self, at: int) -> bool:
+        maps = Path(f"/proc/{self.popen.pid}/smaps").read_text()
+        found = re.search(rf"^{at:x}-.*?^Anonymous: +(\d+)", maps, re.MULTILINE | re.DOTALL)
+        return found is not None and found[1] != "0"
 
     def poke(self, at: int, data: str) -> None:
         with Path(f"/proc/{self.popen.pid}/mem").open("r+b", buffering=0) as memory:
@@ -302,6 +310,10 @@ class SimProcess:
             return self.mm.read(at, size, force=True).hex()
         except PageFault:
             return "nothing"
+
+    def has_own_page(self, at: int) -> bool:
+        pte = self.mm.pgtable.get(at // PAGE_SIZE)
+        return pte is not None and pte.anon
 
     def poke(self, at: int, data: str) -> None:
         self.mm.write(at, bytes.fromhex(data), force=True)
