@@ -5,7 +5,6 @@ The first half of kernel/events/uprobes.c, in its order; `swbp` has the hits.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from sortedcontainers import SortedDict
 
@@ -26,49 +25,12 @@ from uprobes_sim.sched import Scheduler
 from uprobes_sim.semaphores import DelayedUprobes, pay_delayed
 from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
+from uprobes_sim.uprobe import Uprobe as Uprobe
+from uprobes_sim.uprobe import does
 from uprobes_sim.verdict import How
-from uprobes_sim.version import Config, Kernel
+from uprobes_sim.version import Config
 from uprobes_sim.write import uprobe_write_opcode
 from uprobes_sim.xol import UprobesState, uprobes_state
-
-
-@dataclass(eq=False, slots=True)
-class Uprobe:
-    """`struct uprobe`: one per file and offset."""
-
-    inode: Inode
-    offset: Offset
-    ref_ctr_offset: Offset = Offset(0)
-    """Where in the file its semaphore is; 0: it has none."""
-    consumers: list[UprobeConsumer] = field(default_factory=list)
-    """The newest first, which is the order of calls."""
-    arch: ArchUprobe | None = None
-    """The instruction, copied and accepted (UPROBE_COPY_INSN); None before."""
-    insn: bytes = b""
-    """The instruction as it was copied last, accepted or not."""
-    ref: int = 0
-    """References: its consumers, the steps under way, pending returns."""
-    skip_sstep: bool = True
-    """UPROBE_SKIP_SSTEP of older kernels: it was always skipped so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Does:
-    """Rows of the version table that every hit asks for, looked up once."""
-
-    handlers_see_probe_address: bool
-    handler_may_change_ip: bool
-    session_consumers: bool
-    skip_sstep_flag: bool
-    step_hooks: bool
-    hprobe_lease: bool
-    uretprobes: bool
-    any_file_vma: bool
-    filters_install: bool
-
-
-def _does(kernel: Kernel) -> Does:
-    return Does(**{name: kernel.has(name) for name in Does.__slots__})
 
 
 class Uprobes:
@@ -80,7 +42,7 @@ class Uprobes:
         self.info = linked.info
         self.config = config
         self.has = config.kernel.has
-        self.does = _does(config.kernel)
+        self.does = does(config.kernel)
         self.sched = sched
         self.on_step: Callable[[Task, Uprobe, How], None] = lambda task, uprobe, how: None
         """Told how each probed instruction is executed: `emulate` or `xol`."""

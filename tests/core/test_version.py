@@ -7,7 +7,7 @@ import pytest
 
 from uprobes_sim import version
 from uprobes_sim.errors import UnknownKernelError
-from uprobes_sim.uprobes import Does
+from uprobes_sim.uprobe import Does
 from uprobes_sim.version import (
     BEHAVIOURS,
     RELEASES,
