@@ -130,8 +130,14 @@ class Stage:
         return int.from_bytes(data, mm.abi.byteorder, signed=True)
 
     def debugger(self, task: Task) -> Debugger:
-        """Attach a debugger to *task*."""
-        return Debugger(self.up, task)
+        """Attach a debugger to *task*, which only pokes: signals go to the task."""
+        debugger = self.debugger_that_hears(task)
+        task.tracer = None
+        return debugger
+
+    def debugger_that_hears(self, task: Task) -> Debugger:
+        """Attach a debugger to *task* that keeps the SIGTRAP of its own breakpoints."""
+        return Debugger(self.machine, task)
 
     # --- what they do -----------------------------------------------------
 

@@ -232,3 +232,41 @@ def zeros_over_int3(stage: Stage) -> Outcome:
     left = task.mm.read(stage.at("probed"), size)
     name = "zeros" if left == bytes(size) else stage.memory(task)
     return stage.outcome(f"gdb's breakpoint becomes {name}", stage.because(Act.WRITE))
+
+
+@scenario(
+    "who-hears-of-it",
+    title="gdb's breakpoint and a probe in one place, in any order",
+    claim="while both exist a hit is reported to the uprobe, gdb gets no SIGTRAP",
+    source="kernel-core 4; live x86 6.18 (x86 6)",
+    expected="gdb hears of its breakpoint whatever else is there",
+    outcomes={
+        "3.5": "gdb hears: alone 2; then a probe 2; after a probe 0; a probe came and went 0",
+        "3.7": "gdb hears: alone 2; then a probe 0; after a probe 0; a probe came and went 0",
+    },
+    arches=("x86", "powerpc"),
+)
+def who_hears_of_it(stage: Stage) -> Outcome:
+    """Plant, register and unregister in four orders; call the function twice each time."""
+    heard: list[str] = []
+    for order, steps in (
+        ("alone", "plant"),
+        ("then a probe", "plant register"),
+        ("after a probe", "register plant"),
+        ("a probe came and went", "plant register unregister"),
+    ):
+        program = stage.file("call probed; call probed; exit; probed: nop; ret")
+        task = stage.process(program)
+        debugger = stage.debugger_that_hears(task)
+        for step in steps.split():
+            if step == "plant":
+                debugger.insert_breakpoint(stage.at("probed"), stage.word("swbp"))
+            elif step == "register":
+                probe = stage.register(program)
+            else:
+                stage.unregister(probe)
+        assert stage.run(task) == "exit 0"
+        heard.append(f"{order} {len(debugger.heard)}")
+    return stage.outcome(
+        f"gdb hears: {'; '.join(heard)}", stage.because(Act.POKE), stage.because(Act.REGISTER)
+    )
