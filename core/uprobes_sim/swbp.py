@@ -19,6 +19,8 @@ from uprobes_sim.xol import uprobes_state
 
 _ANSWERS: Final = frozenset(HandlerResult)
 _NO_RETURN: Final = _ANSWERS - {HandlerResult.KEEP}
+_KEEP: Final = int(HandlerResult.KEEP)  # as plain numbers they are quick
+_REMOVE: Final = int(HandlerResult.UPROBE_HANDLER_REMOVE)
 
 
 def uprobe_notify_resume(up: Uprobes, task: Task) -> None:
@@ -55,39 +57,59 @@ def handle_swbp(up: Uprobes, task: Task) -> None:
         _handle_foreign_trap(up, task, bp_vaddr)
         return
 
-    if up.does.handlers_see_probe_address:
-        regs.ip = bp_vaddr
     if uprobe.arch is None:
         regs.ip = bp_vaddr
         why = "the instruction was never accepted: the task goes to the breakpoint again"
         up.record(Act.RESTART, why, task=task, vaddr=bp_vaddr, uprobe=uprobe)
         return
+    _handle_hit(up, uprobe, uprobe.arch, task, bp_vaddr)
+
+
+def _handle_hit(
+    up: Uprobes, uprobe: Uprobe, auprobe: ArchUprobe, task: Task, bp_vaddr: Vaddr
+) -> None:
+    """Run the handlers of a probe; then skip, emulate or step its instruction."""
+    regs, does = task.regs, up.does
+    if does.handlers_see_probe_address:
+        regs.ip = bp_vaddr
     utask = task.utask = task.utask or UprobeTask()
     if utask.active_uprobe is not None:
         _forget_step(up, task, utask)
-    if up.hook.arch_uprobe_ignore(auprobe=uprobe.arch, regs=regs):
+    if up.hook.arch_uprobe_ignore(auprobe=auprobe, regs=regs):
         return
     if up.log is not None:
         up.record(Act.HIT, "a probe is there", task=task, vaddr=bp_vaddr, uprobe=uprobe)
     _handler_chain(up, uprobe, task, utask)
-    up.hook.arch_uprobe_optimize(auprobe=uprobe.arch, vaddr=bp_vaddr, task=task)
-    if not up.does.handlers_see_probe_address:
+    up.hook.arch_uprobe_optimize(auprobe=auprobe, vaddr=bp_vaddr, task=task)
+    if not does.handlers_see_probe_address:
         regs.ip = bp_vaddr
-    elif regs.ip != bp_vaddr and up.does.handler_may_change_ip:
+    elif regs.ip != bp_vaddr and does.handler_may_change_ip:
         why = "a handler has changed ip: the instruction is not executed"
         up.record(Act.SKIP, why, task=task, vaddr=bp_vaddr, uprobe=uprobe)
         return
     if uprobe.skip_sstep:
-        if up.hook.arch_uprobe_skip_sstep(auprobe=uprobe.arch, regs=regs, task=task):
+        if up.hook.arch_uprobe_skip_sstep(auprobe=auprobe, regs=regs, task=task):
             if up.log is not None:
                 up.record(Act.EMULATE, "the kernel emulates it", task=task, vaddr=bp_vaddr)
             up.insns += 1
             up.on_step(task, uprobe, "emulate")
             return
-        uprobe.skip_sstep = not up.does.skip_sstep_flag
+        uprobe.skip_sstep = not does.skip_sstep_flag
+    _step(up, uprobe, auprobe, task, utask, bp_vaddr)
+
+
+def _step(
+    up: Uprobes,
+    uprobe: Uprobe,
+    auprobe: ArchUprobe,
+    task: Task,
+    utask: UprobeTask,
+    bp_vaddr: Vaddr,
+) -> None:
+    """Send the task to its slot, or, where that fails, to the breakpoint again."""
     up.on_step(task, uprobe, "xol")
     try:
-        _pre_ssout(up, uprobe, uprobe.arch, task, utask, bp_vaddr)
+        _pre_ssout(up, uprobe, auprobe, task, utask, bp_vaddr)
     except KernelError as exc:
         why = f"no step ({exc.reason}): the task hits the probe again"
         up.record(Act.RESTART, why, task=task, vaddr=bp_vaddr, uprobe=uprobe, errno=exc.errno)
@@ -165,14 +187,14 @@ def _handler_chain(up: Uprobes, uprobe: Uprobe, task: Task, utask: UprobeTask) -
     remove, want_return, does = bool(uprobe.consumers), False, up.does
     cookies: dict[int, int] = {}
     for consumer in tuple(uprobe.consumers):
-        result: int = HandlerResult.KEEP
+        result = _KEEP
         if consumer.handler is not None and (does.filters_install or up.calls(consumer, task)):
             if does.session_consumers and consumer.ret_handler is not None:
                 up.cookie = Cookie()
             result = consumer.handler(task)
             if up.log is not None or result not in _ANSWERS:
                 _note_answer(up, uprobe, task, result)
-        remove &= result == HandlerResult.UPROBE_HANDLER_REMOVE
+        remove &= result == _REMOVE
         if consumer.ret_handler is not None and _wants_return(up, consumer, result, cookies):
             want_return = True
     utask.auprobe = None

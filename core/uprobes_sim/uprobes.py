@@ -16,7 +16,7 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.linker import Linked
 from uprobes_sim.log import Act, Record
-from uprobes_sim.memory import Mm, Vma
+from uprobes_sim.memory import Mm, PageFault, Vma
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.places import valid_vma as valid_vma
 from uprobes_sim.places import vma_rules
@@ -416,11 +416,17 @@ class Uprobes:
             return
         if not self.has("mmf_flags"):
             for uprobe in self._uprobes_in(vma, start, end):
-                opcode = mm.read(vma.vaddr(uprobe.offset), self.info.swbp_size, force=True)
-                if self.hook.is_swbp_insn(insn=opcode, abi=mm.abi):
+                if self._is_swbp_at_addr(mm, vma.vaddr(uprobe.offset)):
                     self._count_breakpoint(mm, -1)
         elif not mm.recalc_uprobes and self._uprobes_in(vma, start, end):
             mm.recalc_uprobes = True
+
+    def _is_swbp_at_addr(self, mm: Mm, vaddr: Vaddr) -> bool:
+        try:
+            opcode = mm.read(vaddr, self.info.swbp_size, force=True)
+        except PageFault:
+            return False
+        return self.hook.is_swbp_insn(insn=opcode, abi=mm.abi)
 
     def mmf_recalc_uprobes(self, mm: Mm) -> None:
         """Clear MMF_HAS_UPROBES if no mapping has a probe any more."""

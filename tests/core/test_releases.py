@@ -115,6 +115,22 @@ def test_the_last_probe_takes_the_flag_along_only_where_it_is_a_count(
     assert box.task.mm.has_uprobes is not count
 
 
+def test_unmapping_counts_down_in_3_6_and_what_cannot_be_read_does_not_count() -> None:
+    box = Box((NOP,), (SYS,), release=(3, 6))
+    register(box, 0)
+    box.task.mm.mmap(0x50000, 0x1000, RX, inode=box.inode)
+    both = uprobes_state(box.task.mm).count
+    box.task.mm.munmap(0x50000, 0x1000)
+    one = uprobes_state(box.task.mm).count
+    box.task.mm.drop_private(TEXT)
+    box.inode.data = b""
+    box.inode.pages.clear()
+
+    box.task.mm.munmap(TEXT, 0x1000)
+
+    assert (both, one, uprobes_state(box.task.mm).count) == (2, 1, 1)
+
+
 @pytest.mark.parametrize(("release", "written"), [((3, 7), False), ((3, 8), True)])
 def test_a_mapping_that_cannot_be_executed_yet_counts_since_3_8(
     release: Release, written: bool
