@@ -55,7 +55,7 @@ class Cutter(NamedTuple):
 
 @cache
 def cutter_for_arrays() -> Cutter:
-    """Give the compiled functions; where they cannot be had, Python's, a hundred times slower."""
+    """Give the compiled functions; where they cannot be had, Python's, ninety times slower."""
     kept = place(Path(__file__).parent, "native", platform.machine(), suffix=".npz")
     try:
         return Cutter(True, *_load(arrays(kept, _compile)))
