@@ -84,6 +84,10 @@ class InsnSamples:
     """Instructions that trap or may, beside the breakpoint; what `is_trap_insn` must know."""
     qemu: tuple[str, ...] = ()
     """Emulator that runs static ELF files of this ABI, and its options."""
+    qemu_registers: Mapping[str, str] = field(default_factory=dict)
+    """What the emulator's gdb stub calls registers: those that are compared with it."""
+    unjudged: Mapping[str, str] = field(default_factory=dict)
+    """Patterns of rows that it is not asked about, and why."""
 
 
 NO_SAMPLES: Final = InsnSamples()

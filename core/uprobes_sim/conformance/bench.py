@@ -1,7 +1,7 @@
 """A place to execute one instruction: bare on the engine, and under a probe through the core."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Literal
 
@@ -56,6 +56,8 @@ class Case:
     sample: Sample
     memory: bytes
     """What `DATA` holds before."""
+    start: dict[str, int] = field(default_factory=dict)
+    """All registers before, once it was executed."""
 
 
 @dataclass(slots=True)
@@ -127,6 +129,18 @@ class Bench:
         """Draw *count* cases of a row, `SLOTS` at most."""
         return [self._case(row, number, random) for number in range(count)]
 
+    def batches(self, rows: Iterable[str], count: int, random: Random) -> Iterator[list[Case]]:
+        """Draw *count* cases of each of *rows*, as many at once as there is room for."""
+        wanted = [row for row in rows for _ in range(count)]
+        for first in range(0, len(wanted), SLOTS):
+            some = enumerate(wanted[first : first + SLOTS])
+            yield [self._case(row, number, random) for number, row in some]
+
+    @property
+    def text(self) -> bytes:
+        """The code that was laid last."""
+        return bytes(self._text.data)
+
     def _case(self, row: str, number: int, random: Random) -> Case:
         vaddr = self._vaddr(number, random)
         data = range(DATA, DATA + DATA_BYTES)
@@ -149,10 +163,11 @@ class Bench:
     def _vaddr(self, number: int, random: Random) -> Vaddr:
         """Choose where an instruction lies: the last slot of a page is the end of the page."""
         at = CODE + number * SLOT + LEAD
-        size = self.info.swbp_size
+        size, most = self.info.swbp_size, self.info.max_insn_bytes
         if (at + SLOT) % PAGE_SIZE == LEAD:
             page = at - at % PAGE_SIZE + PAGE_SIZE
-            return Vaddr(page - size * random.randint(1, self.info.max_insn_bytes // size))
+            last = page == CODE + CODE_PAGES * PAGE_SIZE
+            return Vaddr(page - (most if last else size * random.randint(1, most // size)))
         return Vaddr(at)
 
     def lay(self, cases: Iterable[Case]) -> None:
@@ -234,6 +249,8 @@ class Bench:
         for name, number in case.sample.regs.items():
             regs.set(name, number)
         regs.ip = Vaddr(case.vaddr - len(case.sample.before))
+        if self.samples.qemu:
+            case.start = {name: regs.get(name) for name in self.samples.qemu_registers}
         return regs
 
     def _lead_in(self, case: Case, regs: Regs, mm: Mm, step: object) -> None:
@@ -252,7 +269,7 @@ class Bench:
 
     # --- for people ---------------------------------------------------------
 
-    def text(self, case: Case) -> str:
+    def describe(self, case: Case) -> str:
         """Write a case's instruction, and where it lay."""
         insn = case.sample.insn
         padded = insn.ljust(self.info.max_insn_bytes, b"\0")

@@ -111,8 +111,8 @@ def test_a_trap_is_refused(suite: Suite, linked: Linked) -> None:
     for bench, case in drawn(suite, linked):
         if is_trap(linked, case.sample.insn):
             refusal = bench.refusal(case)
-            assert refusal is not None, f"{bench.text(case)} is a trap, and is accepted"
-            assert refusal.errno is Errno.ENOTSUPP, f"{bench.text(case)}: {refusal}"
+            assert refusal is not None, f"{bench.describe(case)} is a trap, and is accepted"
+            assert refusal.errno is Errno.ENOTSUPP, f"{bench.describe(case)}: {refusal}"
 
 
 def test_a_refusal_says_why(suite: Suite, linked: Linked) -> None:
@@ -161,7 +161,7 @@ def test_the_copy_fits_into_its_slot(suite: Suite, linked: Linked) -> None:
             auprobe = bench.analyze(case)
             code = linked.hook.arch_uprobe_copy_ixol(auprobe=auprobe, vaddr=Vaddr(0x1000))
             size, room = len(code), info.xol_slot_bytes
-            assert 0 < size <= room, f"{bench.text(case)}: {size} bytes for a slot of {room}"
+            assert 0 < size <= room, f"{bench.describe(case)}: {size} bytes for a slot of {room}"
 
 
 def test_a_removed_probe_leaves_the_original(suite: Suite, linked: Linked) -> None:

@@ -43,9 +43,9 @@ def test_a_probe_changes_nothing(suite: Suite, linked: Linked, row: str) -> None
     outcomes = execute(suite, bench, row, suite.choice.per_row(len(bench.samples.rows)), random)
 
     for case, probed, bare in outcomes:
-        assert probed.how is not None, f"{bench.text(case)}: the probe is not hit"
+        assert probed.how is not None, f"{bench.describe(case)}: the probe is not hit"
         found = differences(probed, bare)
-        assert not found, f"{bench.text(case)}, {probed.how}: {'; '.join(found)}"
+        assert not found, f"{bench.describe(case)}, {probed.how}: {'; '.join(found)}"
 
 
 def test_it_is_executed_as_was_said(suite: Suite, linked: Linked, row: str) -> None:
@@ -56,7 +56,7 @@ def test_it_is_executed_as_was_said(suite: Suite, linked: Linked, row: str) -> N
     for case, probed, bare in execute(suite, bench, row, 1, random):
         if bare.signal is None:
             said = bench.mechanism(case)
-            assert probed.how == said, f"{bench.text(case)}: {probed.how}, {said} was said"
+            assert probed.how == said, f"{bench.describe(case)}: {probed.how}, {said} was said"
 
 
 def test_linux_differs_by_known_defects_only(suite: Suite, linked: Linked, row: str) -> None:
@@ -69,7 +69,7 @@ def test_linux_differs_by_known_defects_only(suite: Suite, linked: Linked, row: 
         found = differences(probed, bare)
         excuses = bench.cautions(case) if found else ()
         suite.results.cases["excused"] += bool(excuses)
-        assert not found or excuses, f"{bench.text(case)}, {probed.how}: {'; '.join(found)}"
+        assert not found or excuses, f"{bench.describe(case)}, {probed.how}: {'; '.join(found)}"
 
 
 @pytest.mark.claim("emulate")

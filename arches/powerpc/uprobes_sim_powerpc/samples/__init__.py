@@ -22,6 +22,16 @@ _TRAPS: Final = {
     64: (0x7C832008, 0x7C832088, 0x0FE00000, 0x0C830005, 0x0BE00000, 0x08830005),
 }
 """tw 4,r3,r4; td 4,r3,r4; twi 31,r0,0; twi 4,r3,5; tdi likewise."""
+_QEMU: Final = {
+    Abi(64, "little"): ("qemu-ppc64le", "-cpu", "power10"),
+    Abi(64, "big"): ("qemu-ppc64", "-cpu", "power10"),
+    Abi(32, "big"): ("qemu-ppc", "-cpu", "7448"),
+}
+_UNJUDGED: Final = {
+    r"x.*|v.*|m[tf]v.*|.*xv.*|.*xs.*|f.*|mff.*|mtf.*": "tests/powerpc_judge compares them",
+    "wait|stop": "it stops the processor",
+    "(lm|stm|ls|sts)w[ix]?": "QEMU 7.2 dies of the alignment interrupt in little-endian",
+}
 _ENTER: Final = {
     64: (0x7C0802A6, 0xF8010010, 0xF821FFC1),  # mflr r0; std r0,16(r1); stdu r1,-64(r1)
     32: (0x7C0802A6, 0x90010004, 0x9421FFE0),  # mflr r0; stw r0,4(r1); stwu r1,-32(r1)
@@ -50,6 +60,9 @@ def samples(abi: Abi, cpu: str) -> InsnSamples:
         find=find,
         draw=draw,
         idioms=_idioms(abi),
+        qemu=_QEMU[abi],
+        qemu_registers=_qemu_registers(),
+        unjudged=_UNJUDGED,
         traps=tuple(word.to_bytes(4, abi.byteorder) for word in (TRAP, *_TRAPS[abi.bits])),
     )
 
@@ -64,6 +77,11 @@ def number(insn: bytes, abi: Abi) -> int:
 
 def _code(abi: Abi, *words: int) -> bytes:
     return b"".join(word.to_bytes(4, abi.byteorder) for word in words)
+
+
+def _qemu_registers() -> dict[str, str]:
+    names = {f"gpr{n}": f"r{n}" for n in range(32)}
+    return names | {"nip": "pc", "link": "lr", "ctr": "ctr", "ccr": "cr", "xer": "xer"}
 
 
 def _idioms(abi: Abi) -> Idioms:

@@ -1,0 +1,66 @@
+"""The engine does what QEMU does, register by register."""
+
+import re
+from random import Random
+
+import pytest
+
+from uprobes_sim.conformance.bench import Bench, Case, Outcome
+from uprobes_sim.conformance.qemu import running
+from uprobes_sim.conformance.suite import Suite
+from uprobes_sim.linker import Linked
+from uprobes_sim.signals import Signal
+
+pytestmark = pytest.mark.claim("qemu")
+
+SHOWN = 5
+
+
+def judged(bench: Bench) -> list[str]:
+    """Rows that QEMU is asked about: those that the backend gives no reason to leave out."""
+    patterns = [re.compile(pattern) for pattern in bench.samples.unjudged]
+    rows = bench.samples.rows
+    return [row for row in rows if not any(pattern.fullmatch(row) for pattern in patterns)]
+
+
+def test_the_engine_does_what_qemu_does(suite: Suite, linked: Linked) -> None:
+    bench = suite.bench(linked)
+    rows = judged(bench)
+    random = Random(f"{suite.choice.seed} oracle {linked.info.abi}")
+    wrong = list[str]()
+    for cases in bench.batches(rows, suite.choice.per_row(len(rows)), random):
+        bench.lay(cases)
+        done = [(case, found) for case in cases if not (found := bench.bare(case)).syscall]
+        suite.results.cases["judged"] += len(done)
+        with running(linked.info, bench.samples, bench.text) as qemu:
+            for case, ours in done:
+                found = differences(case, ours, *qemu.execute(case))
+                wrong += [f"{case.row}, {bench.describe(case)}: {'; '.join(found)}"] if found else []
+
+    more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
+    assert not wrong, " | ".join(wrong[:SHOWN]) + more
+
+
+def differences(
+    case: Case, ours: Outcome, regs: dict[str, int], memory: bytes, signal: int
+) -> list[str]:
+    """List where QEMU comes to something else."""
+    expected = Signal.SIGTRAP if ours.signal is None else ours.signal.signal
+    if signal != expected:
+        return [f"{expected.name} here, signal {signal} in QEMU"]
+    found = [
+        f"{name} is {ours.regs.get(name):#x} here, {value:#x} in QEMU"
+        for name, value in regs.items()
+        if ours.regs.get(name) != value
+    ]
+    if ours.memory != memory:
+        at = next(n for n in range(len(memory)) if memory[n] != ours.memory[n])
+        found.append(f"memory {at:#x} holds {ours.memory[at]:#x} here, {memory[at]:#x} in QEMU")
+    return found
+
+
+def test_what_is_left_out_is_there_and_has_a_reason(suite: Suite, linked: Linked) -> None:
+    samples = suite.bench(linked).samples
+    for pattern, reason in samples.unjudged.items():
+        assert reason, f"{pattern} is left out without a reason"
+        assert any(re.fullmatch(pattern, row) for row in samples.rows), f"{pattern} is no row"
