@@ -85,6 +85,12 @@ def _test(settings: Settings, target: Target, choice: Choice) -> int:
 def _validate(target: Target, choice: Choice) -> None:
     """Refuse to test what is not claimed."""
     offered = claims.levels(target.claims)
+    if choice.oracle is not None and choice.oracle not in target.claims:
+        raise UprobesSimError(
+            f"{target.name} does not claim {choice.oracle}, so there is nothing to compare with it"
+        )
+    if "oracle" in choice.levels and choice.oracle is None:
+        raise UprobesSimError("the level oracle needs --oracle qemu")
     for level in choice.levels:
         if level not in offered:
             needed = [name for name, claim in claims.CLAIMS.items() if claim.level == level]
@@ -112,7 +118,7 @@ def _introduction(target: Target, choice: Choice) -> Iterator[str]:
     for name, claim in claims.CLAIMS.items():
         claimed = "claimed    " if name in target.claims else "not claimed"
         yield f"  {name:<{width}}  {claimed}  level {claim.level}: {claim.what}"
-    levels = choice.levels or claims.levels(target.claims)
+    levels = claims.chosen(choice, target.claims)
     yield f"levels: {', '.join(levels)}; {choice.examples} examples, seed {choice.seed}"
 
 

@@ -1,6 +1,7 @@
 """The conformance suite, tried on an architecture that does everything right."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,7 @@ def test_two_runs_write_the_same_report(tmp_path: Path) -> None:
     [
         pytest.param(["--level", "setp"], "there is no level setp; there are link", id="level"),
         pytest.param(["--level", "oracle"], "does not claim qemu", id="not claimed"),
+        pytest.param(["--oracle", "qemu"], "does not claim qemu", id="no oracle"),
         pytest.param(["--examples", "0"], "greater than or equal to 1", id="examples"),
         pytest.param(["--xfails", "no such file"], "cannot read no such file", id="no file"),
         pytest.param(["--oracle", "bochs"], "bochs", id="oracle"),
@@ -109,3 +111,20 @@ def test_it_is_a_pytest_plugin_as_well() -> None:
 
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("qemu-ppc64le") is None, reason="qemu-user is not installed")
+def test_engines_are_judged_by_qemu() -> None:
+    """One case of each row that QEMU is asked about."""
+    done = conformance("--oracle", "qemu", "--level", "oracle", "--examples", "1", arch="powerpc")
+
+    assert done.returncode == 0, done.stdout
+    assert "judged" in done.stdout
+    assert done.stdout.splitlines()[-1] == "passed"
+
+
+@pytest.mark.parametrize("arch", ["powerpc", "x86"])
+def test_our_own_backends_pass(arch: str) -> None:
+    done = conformance("--examples", "50", arch=arch)
+
+    assert done.returncode == 0, done.stdout

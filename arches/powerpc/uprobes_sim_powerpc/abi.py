@@ -74,6 +74,6 @@ def info(abi: Abi) -> ArchInfo:
         uapi=POWERPC64 if wide else POWERPC32,
         cpus=tuple(CPUS),
         capstone=capstone_mode(abi),
-        claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan"),
+        claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan", "qemu"),
         exec_readable=not wide,  # radix can keep code from being read, and does
     )

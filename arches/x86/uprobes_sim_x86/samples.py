@@ -114,8 +114,8 @@ def _rows(bits: _Bits) -> Iterator[tuple[str, tuple[bytes, bytes]]]:
 
 
 def _is_drawn(escape: str, pp: int, opcode: int, attribute: int) -> bool:
-    if (escape, opcode) == ("0f3a", 0x60):
-        return False  # pcmpestrm: Unicorn 2.1.4 dies of it
+    if escape == "0f3a" and opcode in range(0x60, 0x64):
+        return False  # pcmpestrm and its kin: Unicorn 2.1.4 dies of some operands
     if escape != "0f":
         return bool(attribute & MODRM) and not attribute & VECTOR_ONLY
     if opcode in _NOT_DRAWN_TWO or attribute & VECTOR_ONLY:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
+from uprobes_sim.conformance.choice import Choice
+
 LEVELS: Final = (
     "link",
     "decode",
@@ -49,6 +51,12 @@ def levels(claims: Iterable[str]) -> tuple[str, ...]:
     """List the levels that follow from *claims*."""
     claimed = {CLAIMS[name].level for name in claims if name in CLAIMS}
     return tuple(level for level in LEVELS if level in claimed or level in BASIC)
+
+
+def chosen(choice: Choice, claims: Iterable[str]) -> tuple[str, ...]:
+    """List the levels that are tried: the oracle's only where one is named."""
+    found = choice.levels or levels(claims)
+    return tuple(level for level in found if level != "oracle" or choice.oracle is not None)
 
 
 def complaint(claim: str) -> str | None:

@@ -102,7 +102,9 @@ class Gdb:
 
     def read(self, name: str) -> int:
         """Read a register."""
-        return int.from_bytes(bytes.fromhex(self._ask(f"p{self.registers[name].number:x}")), self._order)
+        return int.from_bytes(
+            bytes.fromhex(self._ask(f"p{self.registers[name].number:x}")), self._order
+        )
 
     def step(self) -> int:
         """Execute one instruction; answer the signal that came of it, 5 (SIGTRAP) for none."""

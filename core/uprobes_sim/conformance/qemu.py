@@ -54,7 +54,7 @@ class Qemu:
 
     def execute(self, case: Case) -> tuple[dict[str, int], bytes, int]:
         """Execute a case: its registers, what `DATA` holds then, and the signal (5 for none)."""
-        gdb, sample = self._gdb, case.sample
+        gdb = self._gdb
         gdb.write_memory(DATA, case.memory)
         gdb.write_memory(STACK, bytes(PAGE_SIZE))
         for ours, theirs in self._names.items():

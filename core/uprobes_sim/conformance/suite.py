@@ -52,7 +52,7 @@ class Suite:
         self.results = Results()
         self._watch = watch
         self._exercised = set[str]()
-        self._levels = choice.levels or claims.levels(target.claims)
+        self._levels = claims.chosen(choice, target.claims)
         self._benches: dict[tuple[str, str], Bench] = {}
         self._drawn: dict[str, list[list[Case]]] = {}
         self._broken: str | None = None

@@ -71,7 +71,9 @@ def test_an_instruction_is_as_long_as_the_row_says(suite: Suite, linked: Linked)
             assert read == insn, f"{row}: {insn.hex()} is written {text}, read {read.hex()}"
             flow = linked.hook.arch_insn_flow(insn=padded, vaddr=case.vaddr, abi=info.abi)
             known = flow.kind != "unknown"
-            assert not known or flow.size == len(insn), f"{row}: {insn.hex()} takes {flow.size} bytes in a flow"
+            assert not known or flow.size == len(insn), (
+                f"{row}: {insn.hex()} takes {flow.size} bytes in a flow"
+            )
 
 
 def test_any_bytes_can_be_looked_up(suite: Suite, linked: Linked) -> None:

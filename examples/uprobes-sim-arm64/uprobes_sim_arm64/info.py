@@ -40,7 +40,7 @@ INFO: Final = ArchInfo(
     load_bias=Vaddr(0xAAAA_AAAA_A000),
     syscall_table="arm64",
     machine="aarch64",
-    claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan"),
+    claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan", "qemu"),
     uapi=_UAPI,
     capstone=(_CAPSTONE_ARM64, 0),
 )

@@ -27,6 +27,19 @@ _REGISTERS: Final = {
     "fpsr": _FPSR,
 }
 
+_QEMU_REGISTERS: Final = {
+    **{name: name for name in (*GENERAL, "sp", "pc", *VECTORS, "fpcr", "fpsr")},
+    "pstate": "cpsr",
+}
+
+_UNJUDGED: Final = {
+    "retaa|braa|blraa": "the processor has no pointer authentication",
+    "mrs.*": "what tells of the processor, and a register that the gdb stub does not give",
+    "wfe": "QEMU 7.2 goes on beyond it",
+    "exclusive|ldar|stlr|load or store": "QEMU 7.2 has other rules of alignment",
+    r"msr \(immediate\)": "SSBS, which Unicorn's processor lacks",
+}
+
 _SYSTEM_REGISTERS: Final = (
     0x5A10,
     0x5A20,
@@ -83,7 +96,9 @@ def arch_insn_samples(abi: Abi, config: Config) -> InsnSamples:
             enter=_code(0xF81F0FFE),  # str x30, [sp, #-16]!
             leave=_code(0xF84107FE),  # ldr x30, [sp], #16
         ),
-        qemu=("qemu-aarch64",),
+        qemu=("qemu-aarch64", "-cpu", "neoverse-n1"),
+        qemu_registers=_QEMU_REGISTERS,
+        unjudged=_UNJUDGED,
     )
 
 

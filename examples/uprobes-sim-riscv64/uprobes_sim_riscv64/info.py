@@ -34,6 +34,6 @@ INFO: Final = ArchInfo(
     load_bias=Vaddr(0x2A_AAAA_A000),
     syscall_table="riscv64",
     machine="riscv64",
-    claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan"),
+    claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan", "qemu"),
     capstone=(_CAPSTONE_RISCV, _CAPSTONE_RV64GC),
 )

@@ -22,6 +22,24 @@ _REGISTERS: Final = {
     "fcsr": _FCSR,
 }
 
+_FLOATS: Final = (
+    *(f"ft{number}" for number in range(8)),
+    *("fs0", "fs1"),
+    *(f"fa{number}" for number in range(8)),
+    *(f"fs{number}" for number in range(2, 12)),
+    *(f"ft{number}" for number in range(8, 12)),
+)
+_QEMU_REGISTERS: Final = {
+    **{name: name for name in GENERAL},
+    **{"s0": "fp", "epc": "pc", "fcsr": "fcsr"},
+    **dict(zip(REST, _FLOATS, strict=True)),
+}
+_UNJUDGED: Final = {
+    "sc": "QEMU 7.2 lets it fail where it is misaligned, without a fault",
+    r"fmadd|f(add|sqrt|sgnj|min|class)|fcvt\..*|fmv\.f|flw": "Unicorn 2.1.4 does not box singles",
+    "c.other [01]": "reserved: Unicorn 2.1.4 executes some of them",
+}
+
 _JUMPS: Final = ("jal", "branch", "c.j", "c.beqz", "c.bnez")
 _TO_REGISTER: Final = ("jalr", "c.jr", "c.jalr")
 _COMPRESSED_BASE: Final = 8
@@ -57,6 +75,8 @@ def arch_insn_samples(abi: Abi, config: Config) -> InsnSamples:
         ),
         traps=(EBREAK,),
         qemu=("qemu-riscv64",),
+        qemu_registers=_QEMU_REGISTERS,
+        unjudged=_UNJUDGED,
     )
 
 
