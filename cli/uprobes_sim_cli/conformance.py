@@ -89,8 +89,6 @@ def _validate(target: Target, choice: Choice) -> None:
         raise UprobesSimError(
             f"{target.name} does not claim {choice.oracle}, so there is nothing to compare with it"
         )
-    if "oracle" in choice.levels and choice.oracle is None:
-        raise UprobesSimError("the level oracle needs --oracle qemu")
     for level in choice.levels:
         if level not in offered:
             needed = [name for name, claim in claims.CLAIMS.items() if claim.level == level]
@@ -98,6 +96,8 @@ def _validate(target: Target, choice: Choice) -> None:
                 f"{target.name} does not claim {' or '.join(needed)}, so there is nothing to test "
                 f"on the level {level}"
             )
+    if "oracle" in choice.levels and choice.oracle is None:
+        raise UprobesSimError("the level oracle needs --oracle qemu")
 
 
 def _show_missing(settings: Settings, found: list[Missing]) -> None:

@@ -153,6 +153,8 @@ class _Drawer:
         code = lead + self._operands(opcode, len(lead)) + self._random.randbytes(12)
         if opcode == b"\xcd":
             code = lead + b"\x81"  # int3 and a system call have opcodes, or numbers, of their own
+        elif opcode == b"\xc8":
+            code = lead + self._random.randbytes(1) + b"\0\0"  # no nesting: that is the host's
         insn = decode(code[:MAX_INSN_SIZE], self._bits, as_processor=True)
         code = self._relative(code[: insn.length], insn)
         before = self._vectors() if opcode[0] == 0x0F and len(opcode) > 1 else b""
