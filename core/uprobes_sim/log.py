@@ -33,8 +33,6 @@ class Act(StrEnum):
     """MMF_HAS_UPROBES was set or cleared."""
     INHERIT = "inherit"
     """A child got what its parent had."""
-    CLAIM = "claim"
-    """The notifier took a breakpoint exception for uprobes."""
     HIT = "hit"
     HANDLER = "handler"
     """A handler ran; `why` has its answer."""

@@ -210,8 +210,7 @@ def _foreign_trap_first(stage: Stage, trap: str) -> Outcome:
     taken = f"memory {armed}" if stage.count(Act.WRITE) else f"{armed} is taken for ours"
     ended = stage.run(task)
     if ended == "SIGTRAP":
-        second = first if not stage.count(Act.CLAIM) else stage.because(Act.CLAIM)
-        return stage.outcome(f"{taken}; the debugger's SIGTRAP, {len(stage.hits)} hits", second)
+        return stage.outcome(f"{taken}; the debugger's SIGTRAP, {len(stage.hits)} hits", first)
     stage.unregister(probe)
     left = stage.memory(task)
     last = stage.because(Act.WRITE) if stage.count(Act.REMOVE) else stage.log[-1]
