@@ -97,6 +97,7 @@ def opd(folder: Path) -> Path:
         abi=Abi(64, "big"),
         machine=EM_PPC64,
         flags=1,
+        entry=DATA,
     )
     path = folder / "program"
     path.write_bytes(elf.build())
@@ -176,6 +177,13 @@ CASES: Final = (
         "f",
     ),
     Case("check.return_inside", x86(), "f+5%return", "f%return"),
+    Case("check.return_start", existing("x86_64", "endings"), "_start%return", "main%return"),
+    Case("check.return_start", existing("x86", "endings"), "_start%return", "_start"),
+    Case("check.return_start", existing("x86_64", "add3-pie"), "_start%return", "add3%return"),
+    Case("check.no_caller", existing("powerpc64le", "endings"), "_start%return", "main%return"),
+    Case("check.no_caller", existing("powerpc64", "endings"), "_start%return", "main%return"),
+    Case("check.no_caller", opd, "f%return", "f"),
+    Case("check.no_caller", existing("powerpc", "endings"), "_start%return", "_start"),
     Case(
         "check.return_go",
         x86(

@@ -47,6 +47,24 @@ __asm__(".text\\n.globl f\\n.type f,@function\\n"
 long g(void);
 int main(void) { printf("%lx", g()); return 0; }
 """
+STARTS = """
+static long call(long number, long a, const void *b, long c) {
+  long got;
+  __asm__ volatile("syscall" : "=a"(got) : "a"(number), "D"(a), "S"(b), "d"(c)
+                   : "rcx", "r11", "memory");
+  return got;
+}
+__asm__(".text\\n.globl _start\\n.type _start,@function\\n"
+        "_start: xor %ebp,%ebp\\nmov (%rsp),%rdi\\nand $-16,%rsp\\ncall begin\\nhlt\\n"
+        ".size _start,.-_start\\n");
+void begin(long argc) {
+  char digits[16];
+  int at = 16;
+  do digits[--at] = "0123456789abcdef"[argc & 15]; while (argc >>= 4);
+  call(1, 1, digits + at, 16 - at);
+  call(231, 0, 0, 0);
+}
+"""
 COROUTINES = """
 #include <stdio.h>
 #include <ucontext.h>
@@ -107,6 +125,13 @@ CASES = (
     Case("check.not_code", compiled(CONSTANTS), "{table}", "1", "cc"),
     Case("check.writable_segment", compiled(OWN_CODE), "f", "0 2", "0 2"),
     Case("check.return_inside", compiled(KEEPS_RBX), "f+1%return", "5", "7fffffffe000"),
+    Case(
+        "check.return_start",
+        compiled(STARTS, "-nostdlib", "-static", "-fno-stack-protector"),
+        "_start%return",
+        "1",
+        "7fffffffe000",
+    ),
     Case(
         "check.return_exceptions",
         compiled(EXCEPTIONS, language="c++"),

@@ -57,18 +57,18 @@ class Code:
         """Read *program* as *hook* reads instructions."""
         self.program = program
         self.frames = Frames(program)
-        self._hook = hook
-        self._info = info
+        self.hook = hook
+        self.info = info
 
     @property
     def alignment(self) -> int:
         """Bytes of which an offset must be a multiple: those of a breakpoint."""
-        return self._info.swbp_size
+        return self.info.swbp_size
 
     def flow(self, vaddr: Vaddr) -> Flow:
         """Say what the instruction at *vaddr* does."""
-        insn = self.program.read(vaddr, self._info.max_insn_bytes)
-        return self._hook.arch_insn_flow(insn=insn, vaddr=vaddr, abi=self._info.abi)
+        insn = self.program.read(vaddr, self.info.max_insn_bytes)
+        return self.hook.arch_insn_flow(insn=insn, vaddr=vaddr, abi=self.info.abi)
 
     def walk(self, start: Vaddr, end: int) -> Iterator[tuple[Vaddr, Flow]]:
         """Give the instructions from *start* up to *end*, one behind the other."""
@@ -99,7 +99,7 @@ class Code:
 
     def entry(self, symbol: Symbol, *, want_global: bool) -> Vaddr:
         """Find the code of a function, for callers from other files or from its own."""
-        return self._hook.arch_symbol_entry(
+        return self.hook.arch_symbol_entry(
             symbol=symbol, image=self.program.image, want_global=want_global
         )
 
@@ -136,7 +136,7 @@ class Code:
         if known is not None:
             start, basis = known
             for at, flow in self.walk(start, vaddr + 1):
-                if flow.kind == "unknown" and self._info.swbp_size == 1:
+                if flow.kind == "unknown" and self.info.swbp_size == 1:
                     break  # data in the code: what comes behind it is not known
                 if at + flow.size > vaddr:
                     return Boundary(at == vaddr, at, 1.0, basis)
@@ -177,7 +177,7 @@ class Code:
 
     def _guess(self, vaddr: Vaddr) -> Boundary:
         """Start reading at every place before *vaddr*: right readings soon agree."""
-        step = self._info.swbp_size
+        step = self.info.swbp_size
         if step > 1:
             start = Vaddr(vaddr - vaddr % step)
             return Boundary(start == vaddr, start, 1.0, "instructions of fixed size")

@@ -185,6 +185,24 @@ def return_inside(site: Site) -> Iterator[Caution]:
         )
 
 
+def return_start(site: Site) -> Iterator[Caution]:
+    """Warn of return probes where the program starts."""
+    if not site.is_return or not site.reading.is_code:
+        return
+    from uprobes_sim.check.start import is_start, overwrites_stack
+
+    if not is_start(site.code, site.vaddr):
+        return
+    if overwrites_stack(site.code, site.config):
+        yield rules.RETURN_START.caution(
+            "the program starts here: there is no return address, and what is overwritten is argc"
+        )
+    else:
+        yield rules.NO_CALLER.caution(
+            "the program starts here: nobody has called it, and it never returns"
+        )
+
+
 def return_go(site: Site) -> Iterator[Caution]:
     """Warn of return probes in Go."""
     if site.is_return and _is_go(site):
@@ -299,6 +317,7 @@ CONCERNS: Final[tuple[Callable[[Site], Iterator[Caution]], ...]] = (
     plt,
     inlined,
     return_inside,
+    return_start,
     return_go,
     return_stack_switch,
     return_exceptions,

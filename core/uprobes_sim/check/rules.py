@@ -47,6 +47,14 @@ RETURN_INSIDE: Final = Rule(
     "the stack, or in the link register, for the return address, and writes over it.",
     "Put the return probe at the entry.",
 )
+RETURN_START: Final = Rule(
+    "check.return_start",
+    "damages",
+    "A return probe at the program's entry point, to which the kernel jumps, or the dynamic "
+    "linker: nobody has called it. The word on top of the stack, which the kernel takes for the "
+    "return address and writes over, is argc.",
+    "Put the return probe on main; the entry point never returns.",
+)
 RETURN_GO: Final = Rule(
     "check.return_go",
     "kills",
@@ -141,6 +149,13 @@ NO_RETURN: Final = Rule(
     "misses",
     "A return probe on a function that has neither a return instruction nor a tail call.",
     "See how it ends: `check --exits FUNCTION`.",
+)
+NO_CALLER: Final = Rule(
+    "check.no_caller",
+    "misses",
+    "A return probe at the program's entry point, where return addresses are in a register: nobody "
+    "has called it, and it never returns. The register gets the trampoline's address.",
+    "Put the return probe on main.",
 )
 SEMAPHORE_DIFFERS: Final = Rule(
     "check.semaphore_differs",
