@@ -58,6 +58,8 @@ _REGISTERS_ONLY: Final = frozenset(
 _MEMORY_ONLY: Final = frozenset({b"\x8d", b"\x62", b"\x0f\xc3", b"\x0f\xe7", b"\x0f\x2b"})
 _SHIFT_DOUBLE: Final = frozenset({b"\x0f\xa4", b"\x0f\xac"})
 """shld and shrd by a number: relative to ip, Unicorn 2.1.4 is a byte off."""
+_BARE: Final = frozenset({b"\xcc", b"\xff", b"\xe0", b"\xe1", b"\xe2", b"\xe3"})
+"""Drawn without prefixes: a breakpoint behind one is none to the kernel, 66 shortens ip."""
 _STRINGS: Final = opcodes("a4-a7 aa-af")
 _BASES: Final = ("bx", "si", "di")
 _BASE_NUMBERS: Final = (3, 6, 7)
@@ -164,9 +166,11 @@ class _Drawer:
 
     def _prefixes(self, prefix: bytes, opcode: bytes) -> bytes:
         random = self._random
+        if opcode in _BARE:
+            return prefix
         if opcode[0] in _STRINGS and random.random() < 0.3:
             prefix = random.choice((b"\xf2", b"\xf3"))
-        elif not prefix and len(opcode) == 1 and opcode != b"\xff" and random.random() < 0.1:
+        elif not prefix and len(opcode) == 1 and random.random() < 0.1:
             prefix = b"\x66"
         if self._bits == 64 and opcode[0] not in (0x90, 0xC6, 0xC7) and random.random() < 0.4:
             prefix += bytes([0x40 | random.choice((0, 8, 4, 1, 9, 12))])
