@@ -42,7 +42,7 @@ def _emit(arch: str, erratum: Erratum, language: "Language") -> int:
     """Print a program that shows *erratum*."""
     from uprobes_sim.emit import emit
 
-    compiler, reproducer = _link(arch).hook.arch_reproducer(erratum=erratum.id)
+    compiler, reproducer = link_any(arch).hook.arch_reproducer(erratum=erratum.id)
     if reproducer is None:
         raise UprobesSimError(f"there is no reproducer of {erratum.id}; `evidence` tells of one")
     if reproducer.bits == 32 and language != "c":
@@ -65,11 +65,11 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Erratum]]:
 def _backends(settings: Settings) -> Iterator[linker.Linked]:
     """Link the backend that is asked for, or all that work and have the processor, if any."""
     if settings.arch is not None:
-        yield _link(settings.arch)
+        yield link_any(settings.arch)
         return
     for arch in linker.installed():
         try:
-            linked = _link(arch)
+            linked = link_any(arch)
         except (PluginError, UnknownArchError) as exc:
             complain(str(exc))
             continue
@@ -77,7 +77,7 @@ def _backends(settings: Settings) -> Iterator[linker.Linked]:
             yield linked
 
 
-def _link(arch: str) -> linker.Linked:
+def link_any(arch: str) -> linker.Linked:
     """Link a backend for any ABI that it serves: errata are told of all."""
     refusal = LinkError(f"plugin {arch}: it serves no ABI")
     for abi in ABIS:

@@ -414,7 +414,9 @@ class WeakHooks(Protocol):
     def arch_grounds(self, rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
         """Say where *rule*, by which the verdict on *insn* was found, comes from.
 
-        One, or none where the backend does not say. Default: none.
+        One, or none where the backend does not say. A backend that has this hook answers for each
+        of its rules and, whatever *insn* is, with none for what is no rule of its own: so `scan`
+        finds that one is misspelt. Default: none.
         """
         ...
 

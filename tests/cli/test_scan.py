@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +140,46 @@ def test_a_condition_that_nothing_can_meet_is_refused(
     assert "names nothing" in line
 
 
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("x86.avx_as_jmp", "did you mean x86.avx_as_jump"),
+        ("x86.nonsense", "`errata --arch x86` lists some"),
+        ("powerpc.emulate.lode", "no such rule"),
+        ("powerpc.nonsense", "no such rule"),
+    ],
+)
+def test_a_rule_that_the_backend_does_not_have_is_refused(
+    rule: str, says: str, small: Path
+) -> None:
+    done = scan("--fail-on", rule, small)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["x86.word_nop_refused", "x86.xol.popf", "powerpc.emulate.load", "uprobes.not_configured"],
+)
+def test_a_rule_of_a_backend_need_not_be_met(rule: str, small: Path) -> None:
+    assert scan("--fail-on", rule, small).exit_code == 0
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "jsonl", "csv", "sarif", "junit", "html"])
+def test_a_name_that_is_no_unicode_is_written_as_far_as_can_be(
+    format_: str, small: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / os.fsdecode(b"name-\xff")
+    small.rename(path)
+
+    done = scan("--format", format_, path)
+
+    assert done.exit_code == 0, done.stderr
+    assert "name-" in done.stdout_bytes.decode()
+
+
 def test_what_cannot_be_read_is_one_line_and_the_others_are_done(
     small: Path, tmp_path: Path
 ) -> None:
@@ -151,8 +195,48 @@ def test_what_cannot_be_read_is_one_line_and_the_others_are_done(
     assert "EM_S390" in second
 
 
-def test_a_folder_without_elf_files_is_an_empty_array(tmp_path: Path) -> None:
-    assert objects(tmp_path) == []
+def test_a_folder_without_elf_files_is_an_empty_array_and_a_failure(tmp_path: Path) -> None:
+    done = scan("--format", "json", tmp_path)
+
+    assert (done.exit_code, json.loads(done.stdout)) == (2, [])
+    assert f"there is no ELF file in {tmp_path}" in done.stderr
+
+
+@pytest.mark.parametrize("size", [100, 5000])
+def test_a_file_that_lost_its_end_is_refused_as_check_does(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes(ADD3.read_bytes()[:size])
+
+    done = scan(path)
+    checked = CliRunner().invoke(app, ["check", str(path), "main"])
+
+    assert (done.exit_code, done.stderr) == (2, checked.stderr)
+    assert "is cut off" in done.stderr
+
+
+def test_offsets_in_an_archive_are_those_of_check(tmp_path: Path) -> None:
+    apk = tmp_path / "app.apk"
+    with zipfile.ZipFile(apk, "w") as archive:
+        archive.write(ADD3, "lib/x.so")
+    member = f"{apk}!/lib/x.so"
+
+    listed = [json.loads(line) for line in scan("--format", "jsonl", apk).stdout.splitlines()]
+    checked = CliRunner().invoke(app, ["check", "--format", "json", member, "add3"])
+
+    (found,) = json.loads(checked.stdout)
+    (ours,) = [each for each in listed if each["vaddr"] == found["vaddr"]]
+    assert (ours["path"], ours["offset"]) == (member, found["offset"])
+
+
+def test_of_a_compressed_file_it_is_said_that_a_copy_runs(tmp_path: Path) -> None:
+    apk = tmp_path / "app.apk"
+    with zipfile.ZipFile(apk, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(ADD3, "lib/x.so")
+
+    done = scan(apk)
+
+    assert (done.exit_code, len(done.stderr.splitlines())) == (0, 1)
+    assert "!/lib/x.so is compressed: what runs is an unpacked copy" in done.stderr
 
 
 def test_other_commands_do_not_have_the_formats_of_scan() -> None:
@@ -160,3 +244,17 @@ def test_other_commands_do_not_have_the_formats_of_scan() -> None:
 
     assert done.exit_code == 2
     assert "is for scan" in done.stderr
+
+
+def test_it_says_that_it_compiles_where_that_cannot_be_kept() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "uprobes_sim_cli", "scan", ADD3],
+        env={**os.environ, "XDG_CACHE_HOME": "/proc/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("uprobes-sim: compiling")
+    assert line.endswith("/proc/nowhere/uprobes-sim cannot be written")

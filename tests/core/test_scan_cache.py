@@ -102,3 +102,22 @@ def test_old_files_are_forgotten(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) <= 101
     assert cache.read_json(tmp_path / "000.json") is None
     assert cache.read_json(tmp_path / "119.json") == 119
+
+
+def test_what_is_kept_is_bounded_by_its_size(tmp_path: Path) -> None:
+    for number in range(10):
+        path = tmp_path / f"{number}.json"
+        cache.write_json(path, "x" * (8 << 20))
+        os.utime(path, (number, number))
+
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 72 << 20
+    assert "0.json" not in kept
+    assert "9.json" in kept
+
+
+def test_a_relative_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert cache.folder() == tmp_path / ".cache" / "uprobes-sim"

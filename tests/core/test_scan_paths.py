@@ -64,9 +64,49 @@ def test_the_members_of_a_zip_are_unpacked(tmp_path: Path) -> None:
     (entry,) = find([apk])
 
     assert isinstance(entry, Entry)
-    assert entry.label == f"{apk}!lib/x.so"
+    assert entry.label == f"{apk}!/lib/x.so"
+    assert entry.compressed
     with opened(entry) as source:
         assert source.read(0, source.size) == ADD3
+
+
+@pytest.fixture
+def apk(tmp_path: Path) -> Path:
+    """Two libraries that are stored, and thus run from where they lie."""
+    path = tmp_path / "app.apk"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("lib/x.so", ADD3)
+        archive.writestr("lib/y.so", ADD3)
+    return path
+
+
+def test_a_stored_member_lies_in_its_archive(apk: Path) -> None:
+    entry, _ = find([apk])
+
+    assert isinstance(entry, Entry)
+    assert apk.read_bytes()[entry.base :].startswith(ADD3)
+    assert not entry.compressed
+
+
+def test_one_member_can_be_named(apk: Path) -> None:
+    assert labels(Path(f"{apk}!/lib/y.so")) == [f"{apk}!/lib/y.so"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("app.apk!/lib/z.so", "it has lib/x.so, lib/y.so"), ("no.apk!/lib/x.so", "No such file")],
+)
+def test_a_member_that_is_not_there_is_missed(name: str, says: str, apk: Path) -> None:
+    (found,) = labels(apk.parent / name)
+
+    assert found.startswith("! ")
+    assert says in found
+
+
+def test_a_folder_without_elf_files_is_told(tmp_path: Path) -> None:
+    (tmp_path / "readme").write_text("no ELF file")
+
+    assert labels(tmp_path) == [f"! there is no ELF file in {tmp_path}"]
 
 
 def test_a_damaged_archive_gives_what_it_can(tmp_path: Path) -> None:

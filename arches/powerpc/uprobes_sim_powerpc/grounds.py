@@ -2,10 +2,12 @@
 
 import re
 import sys
+from functools import cache
 from typing import Final
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.verdict import Grounds
+from uprobes_sim_powerpc import isa
 from uprobes_sim_powerpc.decode import decoder
 
 _UPROBES: Final = "arch/powerpc/kernel/uprobes.c"
@@ -22,16 +24,28 @@ _KERNEL: Final = {
     "powerpc.xol.isa": f"{_SSTEP}, analyse_instr (cpu_has_feature)",
     "powerpc.xol.syscall": f"{_SSTEP}, emulate_step",
 }
-"""The kernel's file and function; rules that are not here are of the emulation."""
+"""The kernel's file and function; other rules are of the emulation."""
+_OBSTACLES: Final = ("unknown", "invalid", "not_emulated", "overflow", "spr")
+"""Of `sstep.obstacle`, those that are not above."""
 _CITED: Final = re.compile(r"\(([^()]*\bbook [^()]*)\)")
 
 
 def grounds(rule: str, insn: int, abi: Abi) -> Grounds | None:
     """Say where *rule* comes from, and where the manual defines *insn*."""
-    if not rule.startswith("powerpc."):
+    if rule not in _KERNEL and rule not in _emulation():
         return None
     emulation = f"{_SSTEP}, analyse_instr and emulate_step"
     return Grounds(_KERNEL.get(rule, emulation), _manual(insn, abi))
+
+
+@cache
+def _emulation() -> frozenset[str]:
+    """List the rules of the emulation: what it does not do, and kinds of what it does."""
+    kinds = {row.kernel for row in isa.load() if row.kernel is not None}
+    return frozenset(
+        {f"powerpc.xol.{each}" for each in _OBSTACLES}
+        | {f"powerpc.emulate.{each.lower()}" for each in kinds}
+    )
 
 
 def _manual(insn: int, abi: Abi) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from uprobes_sim.scan.cache import Arrays, arrays, place
+from uprobes_sim.scan.cache import Arrays, announce, arrays, place
 from uprobes_sim_x86 import cutter
 
 SIGNATURES: Final = {
@@ -76,6 +76,7 @@ def _compile() -> Arrays:
     """
     if platform.machine() != "x86_64":
         raise OSError(f"there is no image for {platform.machine()}")
+    announce("compiling the decoder of x86, some ten seconds")
     with TemporaryDirectory() as folder:
         path = Path(folder, "cutter.npz")
         command = [sys.executable, "-m", "uprobes_sim_x86.compile", str(path)]

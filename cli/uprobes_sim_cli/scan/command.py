@@ -1,5 +1,6 @@
 """What `uprobes-sim scan` does, whatever the format."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import Protocol
 
 from uprobes_sim.choice import Options
 from uprobes_sim.errors import UprobesSimError
+from uprobes_sim.scan import cache
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry, Failure, find
 from uprobes_sim.scan.report import FileReport
@@ -59,6 +61,7 @@ def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
     """
     for condition in (*wishes.fail_on, *filter(None, [wishes.only])):
         check(condition)
+    cache.listeners[:] = [_announce]
     judges = Judges(_options(settings))
     if wishes.diff is not None:
         from uprobes_sim_cli.scan.diff import diff
@@ -69,6 +72,8 @@ def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
         failure = report if isinstance(report, Failure) else None
         if isinstance(report, FileReport):
             status = status or int(any(met(report, each) for each in wishes.fail_on))
+            if entry.compressed:
+                complain(f"{entry.label} is compressed: what runs is an unpacked copy")
             try:
                 writer.show(entry, report, judges)
             except UprobesSimError as exc:
@@ -99,6 +104,14 @@ def _reports(
             else:
                 yield found, judges.try_report(found, detail=detail)
             progress.done()
+
+
+def _announce(what: str) -> None:
+    """Say what takes long, to a person; to others where it will take as long the next time."""
+    if sys.stderr.isatty():
+        complain(f"{what}, once")
+    elif not cache.is_writable():
+        complain(f"{what}, at every scan: {cache.folder()} cannot be written")
 
 
 def _options(settings: Settings) -> list[Options]:

@@ -1,5 +1,6 @@
 """Reports as SARIF 2.1.0, for code scanning services: a result for each rule and function."""
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Final
@@ -81,7 +82,7 @@ def _result(report: FileReport, place: Place) -> Json:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(report.path)},
+                    "artifactLocation": {"uri": quote(os.fsencode(report.path))},
                     "region": {"byteOffset": place.offset, "byteLength": 1},
                     "address": {"absoluteAddress": place.vaddr, "fullyQualifiedName": symbol},
                 },

@@ -60,7 +60,7 @@ def load_held(path: str) -> Held:
     try:
         with ZipFile(archive) as zipped, open(archive, "rb") as file:
             info = _find(zipped, file, archive, name)
-            base = _start(info, file)
+            base = first_byte(info, file)
             file.seek(base)
             data = file.read(info.file_size)
     except (OSError, BadZipFile, ValueError, NotImplementedError) as exc:
@@ -91,11 +91,11 @@ def _find(zipped: "ZipFile", file: IO[bytes], archive: str, name: str) -> "ZipIn
 def _is_elf(info: "ZipInfo", file: IO[bytes]) -> bool:
     if info.compress_type != _STORED:
         return info.filename.endswith(".so")
-    file.seek(_start(info, file))
+    file.seek(first_byte(info, file))
     return file.read(len(_ELF)) == _ELF
 
 
-def _start(info: "ZipInfo", file: IO[bytes]) -> int:
+def first_byte(info: "ZipInfo", file: IO[bytes]) -> int:
     """Find the first byte of an entry: its header is followed by a name and more."""
     file.seek(info.header_offset + _NAME_AT)
     lengths = file.read(4)

@@ -25,13 +25,32 @@ _FOLDER: Final = "uprobes-sim"
 _DIGITS: Final = 24
 _MOST: Final = 100
 """Files that are kept."""
+_MOST_BYTES: Final = 64 << 20
+"""What they may have together."""
 _BROKEN: Final = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
 """What is raised by a file that is not there, or that somebody has cut."""
 
+listeners: Final = list[Callable[[str], None]]()
+"""Who wants to hear of what takes long, in a few words."""
 
-def _folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(base) / _FOLDER
+
+def announce(what: str) -> None:
+    """Tell those who listen that *what* takes some seconds."""
+    for listener in listeners:
+        listener(what)
+
+
+def is_writable() -> bool:
+    """Tell whether what is worked out can be kept."""
+    with suppress(OSError):
+        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.access(folder(), os.W_OK)
+
+
+def folder() -> Path:
+    """Find our folder; a path that is not absolute is to be ignored (XDG base directories)."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / _FOLDER
 
 
 @cache
@@ -50,7 +69,7 @@ def sources(package: Path) -> str:
 def place(package: Path, *parts: object, suffix: str) -> Path:
     """Say where that lies which is made of *parts* by the sources of *package*."""
     key = sha256("\n".join([sources(package), *map(str, parts)]).encode()).hexdigest()
-    return _folder() / f"{key[:_DIGITS]}{suffix}"
+    return folder() / f"{key[:_DIGITS]}{suffix}"
 
 
 def arrays(path: Path, build: Callable[[], Arrays]) -> Arrays:
@@ -105,6 +124,9 @@ def _write(path: Path, fill: Callable[[Any], object]) -> None:
 
 def _forget(folder: Path) -> None:
     """Drop the oldest files: those of sources that have changed since."""
-    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
-    for file in files[:-_MOST]:
-        file.unlink()
+    files = [(file.stat(), file) for file in folder.iterdir()]
+    kept = 0
+    for number, (status, file) in enumerate(sorted(files, key=lambda each: -each[0].st_mtime_ns)):
+        kept += status.st_size
+        if number >= _MOST or kept > _MOST_BYTES:
+            file.unlink()

@@ -18,7 +18,7 @@ Vaddrs = Uint64s
 ET_REL: Final = 1
 _ET_CORE: Final = 4
 
-_SHT_PROGBITS, _SHT_SYMTAB, _SHT_DYNSYM = 1, 2, 11
+_SHT_PROGBITS, _SHT_SYMTAB, _SHT_NOBITS, _SHT_DYNSYM = 1, 2, 8, 11
 _SHF_ALLOC, _SHF_EXECINSTR = 2, 4
 _SHN_UNDEF, _SHN_LORESERVE = 0, 0xFF00
 _STT_FUNC, _STT_GNU_IFUNC = 2, 10
@@ -96,6 +96,8 @@ class Code:
     starts: Vaddrs
     """Where an instruction begins, as symbols and `.eh_frame` tell."""
     functions: Functions
+    base: int = 0
+    """Where the file begins in the archive in which it is probed."""
 
     def range_of(self, vaddr: int) -> Range:
         """Find the stretch of code that an address is in."""
@@ -106,9 +108,15 @@ class Code:
         found = self.range_of(vaddr)
         return Offset(vaddr - found.vaddr + found.offset)
 
+    def probe_offset(self, vaddr: int) -> Offset:
+        """Find the place of an address as the kernel counts: from the archive's start, if any."""
+        return Offset(self.base + self.offset_of(vaddr))
 
-def read_code(source: Source, label: str) -> Code:
+
+def read_code(source: Source, label: str, base: int = 0) -> Code:
     """Find the code in an ELF file; *label* names it in messages.
+
+    *base*: where it begins in an archive that is mapped as it is.
 
     Raises:
         ProgramError: it is no ELF file, or too damaged to find code in.
@@ -118,6 +126,7 @@ def read_code(source: Source, label: str) -> Code:
         raise ProgramError(f"{label} is a core dump; scan the program that dumped it")
     if not headers.segments and not headers.sections:
         raise ProgramError(f"{label} is damaged: it has neither segments nor sections")
+    _check_whole(headers, source.size, label)
     ranges = _ranges(headers, source.size)
     symbols = _symbols(headers, source)
     return Code(
@@ -128,7 +137,23 @@ def read_code(source: Source, label: str) -> Code:
         _build_id(headers, source),
         ranges,
         *_functions(symbols, _eh_frame_starts(headers, source), ranges),
+        base,
     )
+
+
+def _check_whole(headers: Headers, size: int, label: str) -> None:
+    """Refuse a file that lost its end, in the words of `loader.parse`.
+
+    A file of debug data has the segments of its program, but not their bytes.
+    """
+    if any(each.type == _SHT_NOBITS and each.flags & _SHF_EXECINSTR for each in headers.sections):
+        return
+    for each in headers.segments:
+        if each.type == PT_LOAD and each.offset + each.filesz > size:
+            raise ProgramError(
+                f"{label} is cut off: its segment at {each.vaddr:#x} ends beyond the end of the "
+                "file; copy it again"
+            )
 
 
 def _ranges(headers: Headers, size: int) -> tuple[Range, ...]:

@@ -41,7 +41,7 @@ class Judges:
             UprobesSimError: it cannot be read, or no backend runs it.
         """
         with opened(entry) as source:
-            code = read_code(source, entry.label)
+            code = read_code(source, entry.label, entry.base)
             return report(self.of(code), code, detail=detail)
 
     def try_report(self, entry: Entry, *, detail: bool = False) -> FileReport | Failure:
@@ -57,7 +57,7 @@ class Judges:
         Raises:
             UprobesSimError: as `report`.
         """
-        code = read_code(source, entry.label)
+        code = read_code(source, entry.label, entry.base)
         return self.of(code), code
 
     def listing(self, entry: Entry, wanted: Wanted = everything) -> Iterator[tuple[Judge, Listed]]:
@@ -67,7 +67,7 @@ class Judges:
             UprobesSimError: as `report`.
         """
         with opened(entry) as source:
-            code = read_code(source, entry.label)
+            code = read_code(source, entry.label, entry.base)
             judge = self.of(code)
             for each in listing(judge, code, wanted):
                 yield judge, each

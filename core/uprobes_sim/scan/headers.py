@@ -104,9 +104,12 @@ def read_headers(source: Source, label: str) -> Headers:
     if not len(found):
         raise ProgramError(f"{label} is cut off inside the ELF header; copy it again")
     (ehdr,) = found[:1]
-    segments = plain.records(
-        "phdr", source.read(int(ehdr["phoff"]), int(ehdr["phnum"]) * _entry(plain, "phdr"))
-    )
+    size = int(ehdr["phnum"]) * _entry(plain, "phdr")
+    segments = plain.records("phdr", source.read(int(ehdr["phoff"]), size))
+    if len(segments) < int(ehdr["phnum"]):
+        raise ProgramError(
+            f"{label} is cut off: its program headers lie beyond the end; copy it again"
+        )
     return Headers(
         plain.abi,
         int(ehdr["type"]),

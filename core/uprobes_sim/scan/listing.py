@@ -71,7 +71,7 @@ def _listed(
         None if holder < 0 else code.functions.name(holder),
         0 if holder < 0 else vaddr - int(code.functions.start[holder]),
         vaddr,
-        Offset(vaddr - part.range.vaddr + part.range.offset),
+        Offset(code.base + vaddr - part.range.vaddr + part.range.offset),
         size,
         judge.hook.arch_format_insn(insn=insn, abi=abi),
         judge.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=abi),

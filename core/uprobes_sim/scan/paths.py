@@ -4,10 +4,12 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from uprobes_sim.check.archive import SEPARATOR, first_byte
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.scan.source import BytesSource, FileSource, Source
 
@@ -19,6 +21,8 @@ _AR: Final = b"!<arch>\n"
 _THIN_AR: Final = b"!<thin>\n"
 _ZIP: Final = b"PK\x03\x04"
 _AR_HEADER: Final = 60
+_NAMED: Final = 5
+"""Members that are named to somebody who named none of them."""
 _GIVEN: Final = "give an ELF file, an archive (.a, .zip, .apk) or a folder"
 
 
@@ -29,15 +33,30 @@ class Entry:
     path: Path
     member: str | None = None
     offset: int = 0
-    """Of a member of a `.a`, in it."""
+    """Of a member that is not compressed, in the archive."""
     size: int = 0
+    """Of such a member."""
+    zipped: bool = False
+    """It is a member of a ZIP archive."""
 
     @property
     def label(self) -> str:
-        """Name it: `lib.a(member.o)`, `app.apk!lib/x.so`."""
+        """Name it: `lib.a(member.o)`, `app.apk!/lib/x.so`."""
         if self.member is None:
             return str(self.path)
-        return f"{self.path}({self.member})" if self.size else f"{self.path}!{self.member}"
+        if self.zipped:
+            return f"{self.path}{SEPARATOR}{self.member}"
+        return f"{self.path}({self.member})"
+
+    @property
+    def compressed(self) -> bool:
+        """Tell whether what runs can only be an unpacked copy."""
+        return self.zipped and not self.size
+
+    @property
+    def base(self) -> int:
+        """Where the kernel counts from: loaders map what lies in a ZIP archive as it is."""
+        return self.offset if self.zipped else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +73,41 @@ def find(paths: Iterable[Path]) -> Iterator[Entry | Failure]:
     Symbolic links in folders are not followed.
     """
     for path in paths:
-        if path.is_dir():
-            for file in _walk(path):
-                yield from _entries(file, named=False)
+        if _is_folder(path):
+            yield from _folder(path)
+        elif SEPARATOR in str(path) and not os.path.lexists(path):
+            yield from _named_member(path)
         else:
             yield from _entries(path, named=True)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # such as a name that is too long; reading it tells
+        return False
+
+
+def _folder(path: Path) -> Iterator[Entry | Failure]:
+    found = chain.from_iterable(_entries(file, named=False) for file in _walk(path))
+    first = next(found, None)
+    yield Failure(str(path), f"there is no ELF file in {path}") if first is None else first
+    yield from found
+
+
+def _named_member(path: Path) -> Iterator[Entry | Failure]:
+    """Find the one member that `ARCHIVE!/NAME` names."""
+    archive, _, name = str(path).partition(SEPARATOR)
+    found = list(_entries(Path(archive), named=True))
+    failures = [each for each in found if isinstance(each, Failure)]
+    entries = [each for each in found if isinstance(each, Entry) and each.zipped]
+    wanted: list[Entry | Failure] = [each for each in entries if each.member == name]
+    wanted += [each for each in failures if each.path in (archive, str(path))]
+    if not wanted:
+        names = [each.member or "" for each in entries[:_NAMED]]
+        has = f"; it has {', '.join(names)}" if names else ""
+        yield Failure(str(path), f"{archive} holds no ELF file {name}{has}")
+    yield from wanted
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -137,11 +186,15 @@ def _zip_members(path: Path) -> Iterator[Entry | Failure]:
 def _zip_member(
     path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo
 ) -> Iterator[Entry | Failure]:
-    entry = Entry(path, info.filename)
+    entry = Entry(path, info.filename, zipped=True)
     try:
         with archive.open(info) as member:
-            if member.read(4) == _ELF:
-                yield entry
+            if member.read(4) != _ELF:
+                return
+            if info.compress_type == zipfile.ZIP_STORED:
+                with path.open("rb") as file:
+                    entry = replace(entry, offset=first_byte(info, file), size=info.file_size)
+            yield entry
     except Exception as exc:  # as above; the other members may be whole
         why = str(exc) or type(exc).__name__
         yield Failure(entry.label, f"{entry.label} cannot be unpacked: {why}")
@@ -154,7 +207,7 @@ def opened(entry: Entry) -> Iterator[Source]:
     Raises:
         ProgramError: it cannot be read, or unpacked.
     """
-    if entry.member is not None and not entry.size:
+    if entry.compressed:
         yield BytesSource(_unpack(entry))
         return
     file = FileSource(entry.path)

@@ -193,7 +193,7 @@ class _Tally:
                     errno,
                     None if holder == _NOBODY else functions.name(holder),
                     first,
-                    self._code.offset_of(first),
+                    self._code.probe_offset(first),
                     sum(held.count for held in parts),
                 )
 

@@ -13,9 +13,20 @@ from uprobes_sim_arm64.encoding import signed
 from uprobes_sim_arm64.errata import DEFECTS
 from uprobes_sim_arm64.info import AARCH64_INSN_SIZE
 from uprobes_sim_arm64.probe import Arm64Uprobe
-from uprobes_sim_arm64.table import find
+from uprobes_sim_arm64.table import ROWS, find
 
 _DIGITS: Final = 2 * AARCH64_INSN_SIZE
+
+_ANALYZE: Final = "arch/arm64/kernel/probes/uprobes.c, arch_uprobe_analyze_insn"
+_OTHER_GROUNDS: Final = {
+    "arm64.trap": "kernel/events/uprobes.c, prepare_uprobe",
+    "arm64.no_uprobes": "arch/arm64/Kconfig, ARCH_SUPPORTS_UPROBES",
+    "arm64.alignment": _ANALYZE,
+    "arm64.aarch32": _ANALYZE,
+}
+_TABLE_RULES: Final = frozenset(
+    f"{row.rule}{how}" for row in ROWS for how in ("", ".simulated", ".stepped")
+)
 
 _KINDS: Final[dict[str, FlowKind]] = {
     "b.cond": "branch",
@@ -64,10 +75,10 @@ def arch_errata() -> tuple[Erratum, ...]:
 
 @hookimpl
 def arch_grounds(rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
-    if rule in ("arm64.trap", "arm64.no_uprobes"):
+    if rule in _OTHER_GROUNDS:
+        return (Grounds(_OTHER_GROUNDS[rule]),)
+    if rule not in _TABLE_RULES:
         return ()
-    if rule in ("arm64.alignment", "arm64.aarch32"):
-        return (Grounds("arch/arm64/kernel/probes/uprobes.c, arch_uprobe_analyze_insn"),)
     return (Grounds("arch/arm64/kernel/probes/decode-insn.c, arm_probe_decode_insn"),)
 
 

@@ -15,7 +15,16 @@ from uprobes_sim_riscv64.errata import DEFECTS
 from uprobes_sim_riscv64.info import INFO
 from uprobes_sim_riscv64.probe import RiscvUprobe
 from uprobes_sim_riscv64.regs import RA
-from uprobes_sim_riscv64.table import find
+from uprobes_sim_riscv64.table import ROWS, find
+
+_OTHER_GROUNDS: Final = {
+    "riscv64.trap": "kernel/events/uprobes.c, prepare_uprobe",
+    "riscv64.no_uprobes": "arch/riscv/Kconfig, ARCH_SUPPORTS_UPROBES",
+    "riscv64.alignment": "kernel/events/uprobes.c, uprobe_register",
+}
+_TABLE_RULES: Final = frozenset(
+    f"{row.rule}{how}" for row in ROWS for how in ("", ".simulated", ".stepped")
+)
 
 _KINDS: Final[dict[str, FlowKind]] = {
     "branch": "branch",
@@ -64,7 +73,9 @@ def arch_insn_text(insn: bytes, vaddr: Vaddr, abi: Abi) -> str:
 
 @hookimpl
 def arch_grounds(rule: str, insn: bytes, abi: Abi) -> tuple[Grounds, ...]:
-    if rule.endswith((".trap", ".alignment", ".no_uprobes")):
+    if rule in _OTHER_GROUNDS:
+        return (Grounds(_OTHER_GROUNDS[rule]),)
+    if rule not in _TABLE_RULES:
         return ()
     return (Grounds("arch/riscv/kernel/probes/decode-insn.c, riscv_probe_decode_insn"),)
 

@@ -1,7 +1,9 @@
 """arches/x86/uprobes_sim_x86/scan.py and cutter.py"""
 
+import subprocess
+import sys
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import pytest
@@ -95,3 +97,24 @@ def test_what_reaches_over_a_known_start_is_no_instruction() -> None:
     piece = Piece(data, 0, len(data), np.array([4]))
 
     assert X86Sweeper(64).sweep(piece).at.tolist() == [4, 5, 6]
+
+
+_WITHOUT_NEW_CODE: Final = """
+import ctypes
+from uprobes_sim_x86.native import cutter_for_arrays
+fast = cutter_for_arrays().fast
+cutter_for_arrays.cache_clear()
+print(ctypes.CDLL(None).prctl(65, 1, 0, 0, 0), fast, cutter_for_arrays().fast)
+"""
+"""PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN: no memory that can be written is executed, as SELinux."""
+
+
+def test_where_memory_cannot_be_made_code_python_cuts() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_NEW_CODE], capture_output=True, text=True, check=True
+    )
+
+    refused, *fast = done.stdout.split()
+    if refused != "0":
+        pytest.skip("the kernel has no PR_SET_MDWE (Linux 6.3)")
+    assert fast == ["True", "False"]
