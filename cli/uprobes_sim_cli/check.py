@@ -137,7 +137,7 @@ class _Run:
             self._printer.show(Answer(value, lambda: ()))
 
     def _show(self, found: Checked, lines: Iterable[str]) -> None:
-        self._status = self._status or int(found.alarming)
+        self._status = self._status or int(found.verdict.alarming)
         self._printer.show(Answer(as_json(self._checker, found), lambda: lines))
 
 

@@ -16,18 +16,21 @@ from uprobes_sim_cli.verdicts import errno_name, outcome, span, verdict_object, 
 
 
 def explain(settings: Settings, operands: Sequence[str]) -> int:
-    """Explain instructions, or probes in a file; answers 1 when one is refused."""
+    """Explain instructions, or probes in a file; answers 1 when one is refused.
+
+    Or, in a file, when the probe hurts the program.
+    """
     first, *rest = operands
     options = session_options(settings)
     if first != STANDARD_INPUT and os.path.exists(first):  # Path raises where it is too long
         if not rest:
             raise UprobesSimError(f"{first}: name a probe in it, such as main or 0x10000")
         program = load(Path(first))
-        explainer = Explainer(link_for(program, options), options)
+        from uprobes_sim.check.checker import Checker
+
+        checker = Checker(program, link_for(program, options), options)
         return answer_all(
-            settings.format,
-            rest,
-            lambda probe: _answer(explainer, explainer.explain(explainer.probed(program, probe))),
+            settings.format, rest, lambda probe: _answer(checker.explainer, checker.explain(probe))
         )
     if os.sep in first:
         raise UprobesSimError(f"{first}: no such file")
@@ -40,10 +43,11 @@ def explain(settings: Settings, operands: Sequence[str]) -> int:
 
 
 def _answer(explainer: Explainer, found: Explanation) -> Answer:
+    verdict, in_file = found.verdict, found.spot.program is not None
     return Answer(
         as_json(explainer, found),
         lambda: as_text(explainer, found),
-        found.verdict.verdict == "reject",
+        verdict.alarming if in_file else verdict.verdict == "reject",
     )
 
 

@@ -183,10 +183,10 @@ class Explainer:
         written = self.hook.arch_format_insn(insn=insn, abi=self.info.abi)
         return written, len(written) // 2
 
-    def explain(self, spot: Spot) -> Explanation:
-        """Say everything of the instruction at *spot*."""
+    def explain(self, spot: Spot, verdict: Verdict | None = None) -> Explanation:
+        """Say everything of the instruction at *spot*; *verdict*: on the probe there, if known."""
         vaddr = spot.vaddr or Vaddr(0)
-        verdict = self.judge(spot)
+        verdict = verdict or self.judge(spot)
         return Explanation(
             spot,
             self.text(spot),

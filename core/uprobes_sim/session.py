@@ -40,6 +40,7 @@ from uprobes_sim.syscalls import Syscalls
 from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
 from uprobes_sim.uprobes import HandlerResult, Uprobe, UprobeConsumer
+from uprobes_sim.verdict import Caution
 from uprobes_sim.version import Config
 from uprobes_sim.vfs import Stdin, Vfs
 
@@ -81,7 +82,7 @@ def run(
     args = (str(program), *argv)
 
     ours = _Run(elf, args, linked, config, source, emit, keep_regs=options.regs)
-    if not ours.register(probed):
+    if not ours.register(probed, _warnings(probed, elf, linked, options)):
         return 1
     compared = None
     if options.compare:
@@ -152,6 +153,19 @@ def _resolve(text: str, elf: Program, linked: Linked) -> _Probe:
     return _Probe(spec, resolve(spec, elf, linked.hook))
 
 
+def _warnings(
+    probes: Sequence[_Probe], elf: Program, linked: Linked, options: Options
+) -> list[tuple[Caution, ...]]:
+    """Gather what `check` would warn of, probe by probe; but not of what only DWARF tells."""
+    if not probes:
+        return []
+    from uprobes_sim.check.checker import Checker
+    from uprobes_sim.check.concerns import QUICK
+
+    checker = Checker(elf, linked, options, concerns=QUICK)
+    return [checker.verdict(probe.spec.text).warnings for probe in probes]
+
+
 def _nobody(event: Event) -> None:
     """Watch nothing: the unprobed run."""
 
@@ -215,9 +229,9 @@ class _Run:
 
     # --- probes -----------------------------------------------------------
 
-    def register(self, probes: Sequence[_Probe]) -> bool:
-        """Register all *probes*, or show which one the kernel refuses."""
-        for probe in probes:
+    def register(self, probes: Sequence[_Probe], warnings: list[tuple[Caution, ...]]) -> bool:
+        """Register all *probes*, each with its *warnings*; or show which the kernel refuses."""
+        for probe, cautions in zip(probes, warnings, strict=True):
             self._hits.setdefault(probe.spec.text, 0)
             consumer = self._consumer(probe)
             try:
@@ -229,17 +243,12 @@ class _Run:
                 self._show(ProbeRefused, probe.spec.text, exc.errno, rule, exc.reason)
                 return False
             self._registered.append((uprobe, consumer))
-            self._warn(probe.spec.text, uprobe)
+            self._warn(probe.spec.text, cautions)
         return True
 
-    def _warn(self, text: str, uprobe: Uprobe) -> None:
+    def _warn(self, text: str, cautions: Sequence[Caution]) -> None:
         """Show what harm the probe will do, but for defects that do not act."""
-        if uprobe.arch is None:
-            return
         config = self.config
-        cautions = self.linked.hook.arch_uprobe_warnings(
-            auprobe=uprobe.arch, abi=self.task.mm.abi, config=config
-        )
         harms = [
             each
             for each in cautions

@@ -50,3 +50,9 @@ class Verdict:
     rule: str
     reason: str
     warnings: tuple[Caution, ...] = ()
+
+    @property
+    def alarming(self) -> bool:
+        """Tell whether something was found: a refusal, or that the program is hurt."""
+        hurt = any(each.severity in ("damages", "kills") for each in self.warnings)
+        return self.verdict == "reject" or hurt

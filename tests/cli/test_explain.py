@@ -122,6 +122,40 @@ def test_a_probe_in_a_file() -> None:
     assert int(second["vaddr"], 16) - second["offset"] == int(first["vaddr"], 16) - first["offset"]
 
 
+@pytest.mark.parametrize(
+    ("target", "name", "probe", "rules"),
+    [
+        pytest.param("x86_64", "text", "main+2", ["check.inside_insn"], id="inside"),
+        pytest.param(
+            "x86_64",
+            "endings",
+            "_start%return",
+            ["check.return_start", "check.no_return"],
+            id="the start",
+        ),
+    ],
+)
+def test_explain_and_run_warn_of_what_check_warns_of(
+    target: str, name: str, probe: str, rules: list[str]
+) -> None:
+    path = str(program(target, name))
+
+    checked = json.loads(invoke("check", path, probe, "--format", "jsonl").stdout)
+    explained = invoke("explain", path, probe, "--format", "jsonl")
+    lines = invoke("run", path, "-p", probe, "--format", "jsonl").stdout.splitlines()
+
+    events = [json.loads(line) for line in lines]
+    told = [
+        {key: event[key] for key in ("rule", "severity", "reason")}
+        for event in events
+        if event["event"] == "warning"
+    ]
+    assert [warning["rule"] for warning in checked["warnings"]] == rules
+    assert json.loads(explained.stdout)["warnings"] == told == checked["warnings"]
+    assert explained.exit_code == 1
+    assert [event["event"] for event in events[: len(rules)]] == ["warning"] * len(rules)
+
+
 def test_x86_takes_bytes_in_memory_order() -> None:
     done = invoke("--arch", "x86", "explain", "e80500", "--format", "jsonl")
 

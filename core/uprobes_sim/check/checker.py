@@ -1,12 +1,12 @@
 """The answers: each probe's place, the kernel's verdict on it, and all there is to warn of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 from uprobes_sim.check.code import Code
-from uprobes_sim.check.concerns import CONCERNS
+from uprobes_sim.check.concerns import CONCERNS, Concern
 from uprobes_sim.check.exits import Exit, exits_of
 from uprobes_sim.check.rules import NO_ABI, REFUSED_AT_MMAP, loudest_first
 from uprobes_sim.check.search import find_symbol, find_tracepoint, is_wildcard, matching
@@ -16,14 +16,14 @@ from uprobes_sim.consumers import HandlerResult, UprobeConsumer
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError, ProbeError, ProgramError, Refused
-from uprobes_sim.explain import Explainer, Spot
+from uprobes_sim.explain import Explainer, Explanation, Spot
 from uprobes_sim.flow import Flow
 from uprobes_sim.languages import Question, read_question
 from uprobes_sim.linker import Linked
 from uprobes_sim.loader import Program
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.prepare import check_register
-from uprobes_sim.probes import ProbeSpec
+from uprobes_sim.probes import ProbeSpec, parse_probe
 from uprobes_sim.symbols import Symbol
 from uprobes_sim.task import Task
 from uprobes_sim.units import Offset, Vaddr
@@ -67,12 +67,6 @@ class Checked:
     nearby: Nearby | None = None
     exit: Exit | None = None
 
-    @property
-    def alarming(self) -> bool:
-        """Tell whether something was found: a refusal, or that the program is hurt."""
-        hurt = any(each.severity in ("damages", "kills") for each in self.verdict.warnings)
-        return self.verdict.verdict == "reject" or hurt
-
 
 def link_to_check(program: Program, options: Options) -> Linked:
     """Link the backend for *program*, as `link_for`; tell of kinds that no kernel can probe.
@@ -94,17 +88,25 @@ class Checker:
     """Answers for the probes of one file."""
 
     def __init__(
-        self, program: Program, linked: Linked, options: Options, *, base: int = 0
+        self,
+        program: Program,
+        linked: Linked,
+        options: Options,
+        *,
+        base: int = 0,
+        concerns: Sequence[Concern] = CONCERNS,
     ) -> None:
         """Answer for *program* on the machine that *options* choose.
 
-        *base*: where it starts, if it lies in an archive.
+        *base*: where it starts, if it lies in an archive. *concerns*: the rules that look at the
+        place, for whoever cannot wait for all.
 
         Raises:
             UprobesSimError: as `configure`.
         """
         self.program = program
         self.base = base
+        self._concerns = concerns
         self.explainer = Explainer(linked, options)
         self.code = Code(program, linked.hook, linked.info)
 
@@ -132,6 +134,25 @@ class Checker:
         if question.spec.symbol is not None:
             named = find_symbol(self.program, question.spec, question.spec.symbol)
         return [self._at(question, question.spec, named)]
+
+    def verdict(self, text: str) -> Verdict:
+        """Say what the kernel answers to the probe *text*, with every warning, and no more.
+
+        Raises:
+            ProbeError: as `check`; it is no probe with one place, as `parse_probe` reads them.
+        """
+        spec = parse_probe(text)
+        named = None if spec.symbol is None else find_symbol(self.program, spec, spec.symbol)
+        return self._verdict(self._site(Question(text, spec), spec, named))
+
+    def explain(self, text: str) -> Explanation:
+        """Say everything of the instruction that the probe *text* names; warn of the place, too.
+
+        Raises:
+            ProbeError: as `Explainer.probed`.
+        """
+        spot = self.explainer.probed(self.program, text)
+        return self.explainer.explain(spot, self.verdict(text))
 
     def matching(self, text: str) -> list[Checked]:
         """Answer for every function that *text* stands for; none where it has no wildcards.
@@ -174,11 +195,24 @@ class Checker:
     # --- one place --------------------------------------------------------
 
     def _at(self, question: Question, spec: ProbeSpec, named: Symbol | None) -> Checked:
+        site = self._site(question, spec, named)
+        verdict, spot = self._verdict(site), self._spot(site.reading)
+        there = site.reading.offset < len(self.program.data)
+        insn, size = self.explainer.written(spot.insn) if there else ("", 0)
+        return Checked(
+            question,
+            verdict,
+            site.reading,
+            site.other,
+            insn,
+            size,
+            self.explainer.text(spot) if there else "",
+            self._nearby(site) if verdict.verdict == "xol" else None,
+        )
+
+    def _site(self, question: Question, spec: ProbeSpec, named: Symbol | None) -> Site:
         reading, other = self._readings(spec, named)
-        spot = self._spot(reading)
-        refusal = question.refusal or self._registered(question, spec, reading)
-        verdict = refusal or self._analysed(spot, reading)
-        site = Site(
+        return Site(
             question=question,
             program=self.program,
             code=self.code,
@@ -190,26 +224,18 @@ class Checker:
             is_return=spec.is_return,
             base=self.base,
         )
-        warnings = self._warnings(site, verdict, at_mmap=refusal is None)
-        there = reading.offset < len(self.program.data)
-        insn, size = self.explainer.written(spot.insn) if there else ("", 0)
-        return Checked(
-            question,
-            replace(verdict, warnings=warnings),
-            reading,
-            other,
-            insn,
-            size,
-            self.explainer.text(spot) if there else "",
-            self._nearby(site) if verdict.verdict == "xol" else None,
-        )
+
+    def _verdict(self, site: Site) -> Verdict:
+        refusal = site.question.refusal or self._registered(site)
+        verdict = refusal or self._analysed(self._spot(site.reading), site.reading)
+        return replace(verdict, warnings=self._warnings(site, verdict, at_mmap=refusal is None))
 
     def _warnings(self, site: Site, verdict: Verdict, *, at_mmap: bool) -> tuple[Caution, ...]:
         """Gather all there is to warn of; *at_mmap*: a refusal comes when a process maps the file.
 
         What a probe that is refused would do to the program is no more than a note.
         """
-        warnings = [*verdict.warnings, *(each for rule in CONCERNS for each in rule(site))]
+        warnings = [*verdict.warnings, *(each for rule in self._concerns for each in rule(site))]
         if site.is_return:
             warnings += self.explainer.besides("return")
         if verdict.verdict != "reject":
@@ -265,12 +291,12 @@ class Checker:
             self.program, insn, reading.symbol, reading.vaddr, reading.offset
         )
 
-    def _registered(self, question: Question, spec: ProbeSpec, reading: Reading) -> Verdict | None:
+    def _registered(self, site: Site) -> Verdict | None:
         """Say what the simulated kernel has against registering, whoever maps the file."""
-        consumer = _RETURN if spec.is_return else _ENTRY
-        up, offset = self.explainer.up, self.base + reading.offset
+        consumer = _RETURN if site.is_return else _ENTRY
+        up, offset = self.explainer.up, self.base + site.reading.offset
         try:
-            check_register(up, self._inode, offset, consumer, question.ref_ctr or 0)
+            check_register(up, self._inode, offset, consumer, site.question.ref_ctr or 0)
         except KernelError as exc:
             rule = exc.rule if isinstance(exc, Refused) else "uprobes.refused"
             return Verdict("reject", exc.errno, rule, exc.reason)

@@ -306,7 +306,9 @@ def semaphores(site: Site) -> Iterator[Caution]:
             )
 
 
-CONCERNS: Final[tuple[Callable[[Site], Iterator[Caution]], ...]] = (
+Concern = Callable[[Site], Iterator[Caution]]
+
+CONCERNS: Final[tuple[Concern, ...]] = (
     inside_insn,
     not_code,
     unmapped,
@@ -326,3 +328,5 @@ CONCERNS: Final[tuple[Callable[[Site], Iterator[Caution]], ...]] = (
     event_name,
     semaphores,
 )
+QUICK: Final = tuple(rule for rule in CONCERNS if rule is not inlined)
+"""Those that need no DWARF, which takes seconds to read."""
