@@ -162,6 +162,14 @@ def _ldmxcsr(insn: Insn) -> bool:
     return insn.opcode == b"\x0f\xae" and insn.reg == 2 and _in_memory(insn)
 
 
+def _explicit_lengths(insn: Insn) -> bool:
+    return insn.opcode in (b"\x0f\x3a\x60", b"\x0f\x3a\x61")
+
+
+def _double_shift(insn: Insn) -> bool:
+    return insn.opcode in (b"\x0f\xa4", b"\x0f\xac") and insn.rip_relative
+
+
 LOCKED_REGISTER: Final = re.compile(
     rb"[\x26\x2e\x36\x3e\x64-\x67\xf2\xf3]*\xf0[\x26\x2e\x36\x3e\x64-\x67\xf0\xf2\xf3]*"
     rb"[\x40-\x4f]?\x0f(?:[\xab\xb3\xbb][\xc0-\xff]|\xba[\xe8-\xff])",
@@ -183,6 +191,8 @@ FAULTS: Final = (
     Fault("long_return", Remedy.HOST, _long_return),
     Fault("enter", Remedy.HOST, _nested_enter),
     Fault("ldmxcsr", Remedy.HOST, _ldmxcsr),
+    Fault("explicit_lengths", Remedy.HOST, _explicit_lengths),
+    Fault("double_shift", Remedy.HOST, _double_shift),
 )
 
 

@@ -4,6 +4,7 @@ A row fails when Unicorn mends what it says: then our own remedy can go.
 """
 
 import re
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -193,19 +194,46 @@ def test_the_engine_does_not(row: Row) -> None:
     assert by_engine(row) == row.right
 
 
-def test_lock_where_it_may_not_be_kills_unicorn() -> None:
-    """lock btr of a register ends the process, not the program."""
+def end_of_unicorn(code: str, ax: int = 0) -> int:
+    """Execute it by a bare Unicorn in a process of its own, and tell how that ends."""
     program = (
         "import unicorn, unicorn.x86_const as x\n"
-        "uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)\n"
+        "uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, x.UC_CPU_X86_NEHALEM)\n"
         "uc.mem_map(0x1000, 0x1000)\n"
-        "uc.mem_write(0x1000, bytes.fromhex('f00fb3de'))\n"
+        "uc.reg_write(x.UC_X86_REG_CR4, 0x600)\n"
+        f"uc.reg_write(x.UC_X86_REG_EAX, {ax}); uc.reg_write(x.UC_X86_REG_EDX, 1)\n"
+        f"uc.mem_write(0x1000, bytes.fromhex('{code}'))\n"
         "uc.emu_start(0x1000, 0, count=1)\n"
     )
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=False
+    ).returncode
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
 
-    assert done.returncode == -6
+@pytest.mark.skipif(not available(), reason="this machine is no x86-64 that can be asked")
+def test_the_least_length_of_a_string_kills_unicorn() -> None:
+    """pcmpestri xmm0, xmm1, whose lengths are eax and edx: that of eax counts as 16."""
+    box = Box("660f3a61c100 cc", registers={"ax": 1 << 31, "dx": 1, "cx": 5})
+
+    assert end_of_unicorn("660f3a61c100", 1 << 31) == -signal.SIGSEGV
+    assert box.run().stop is Stop.BREAKPOINT
+    assert box.regs.get("cx") == 0
+
+
+@pytest.mark.skipif(not available(), reason="this machine is no x86-64 that can be asked")
+def test_a_double_shift_finds_memory_relative_to_ip() -> None:
+    """shld $4, %eax, DATA(%rip)."""
+    distance = (DATA - TEXT - 8).to_bytes(4, "little").hex()
+    box = Box(f"0fa405{distance}04 cc", registers={"ax": 0xF0000000})
+    box.mm.write(Vaddr(DATA), bytes(range(1, 5)))
+
+    assert box.run().stop is Stop.BREAKPOINT
+    assert box.mm.read(Vaddr(DATA), 4).hex() == "1f203040"
+
+
+def test_lock_where_it_may_not_be_kills_unicorn() -> None:
+    """lock btr of a register ends the process, not the program."""
+    assert end_of_unicorn("f00fb3de") == -signal.SIGABRT
     assert Box("f00fb3de", 32).run().trap_nr == 6
     assert Box("f00fb30b cc", bx=DATA).run().stop is Stop.BREAKPOINT
 
