@@ -7,6 +7,7 @@ from typing import Final
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.errors import ProgramError
+from uprobes_sim.regular import NotRegularError, open_regular
 from uprobes_sim.symbols import Image, SymbolTable, read_symbols
 from uprobes_sim.uapi import Bits, ByteOrder, Layout
 from uprobes_sim.units import PAGE_SIZE, Offset, Vaddr
@@ -177,12 +178,14 @@ class _BadElf(Exception):
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:
             start = file.read(_IDENT_BYTES)
             if start[: len(_MAGIC)] == _MAGIC:
                 return start + file.read()
-    except IsADirectoryError:
-        raise _BadElf("is a directory; name a program in it") from None
+    except NotRegularError:
+        if path.is_dir():
+            raise _BadElf("is a directory; name a program in it") from None
+        raise _BadElf("is no regular file; name an ELF file") from None
     except FileNotFoundError:
         raise _BadElf("does not exist; check the path") from None
     except (OSError, ValueError) as exc:

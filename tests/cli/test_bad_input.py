@@ -1,6 +1,9 @@
 """Whatever is wrong with the input: one line, an exit status, no traceback."""
 
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,20 @@ def refusal(*args: str, status: int) -> str:
     (line,) = result.stderr.splitlines()
     assert line.startswith("uprobes-sim: ")
     return line
+
+
+@pytest.mark.parametrize(
+    "args", [["run", "{}"], ["check", "{}", "main"], ["explain", "{}", "main"], ["scan", "{}"]]
+)
+def test_a_fifo_is_not_waited_for(args: list[str], tmp_path: Path) -> None:
+    fifo = tmp_path / "ff"
+    os.mkfifo(fifo)
+
+    command = [sys.executable, "-m", "uprobes_sim_cli", *(arg.format(fifo) for arg in args)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+    said = f"uprobes-sim: {fifo} is no regular file; name an ELF file\n"
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 def patched(offset: int, data: bytes) -> bytes:

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from uprobes_sim.errors import ProbeError, ProgramError
 from uprobes_sim.loader import Program, parse
+from uprobes_sim.regular import open_regular
 from uprobes_sim.units import PAGE_SIZE
 
 if TYPE_CHECKING:  # costs 10 ms
@@ -41,7 +42,7 @@ def is_archive(path: str) -> bool:
     """Tell whether *path* names an archive, or something in one."""
     name, separator, _ = path.partition(SEPARATOR)
     try:
-        with open(name, "rb") as file:
+        with open(open_regular(name), "rb") as file:
             return bool(separator) or file.read(len(_MAGIC)) == _MAGIC
     except (OSError, ValueError):
         return False

@@ -1,11 +1,11 @@
 """Bytes of files and of members of archives, read where they are needed."""
 
 import os
-import stat
 from pathlib import Path
 from typing import Protocol
 
 from uprobes_sim.errors import ProgramError
+from uprobes_sim.regular import NotRegularError, open_regular
 
 
 class Source(Protocol):
@@ -44,15 +44,13 @@ class FileSource:
             ProgramError: it cannot be opened, or is no regular file.
         """
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd = open_regular(path)
+        except NotRegularError:
+            raise ProgramError(f"{path} is no regular file; name an ELF file") from None
         except (OSError, ValueError) as exc:
             raise ProgramError(f"{path} cannot be read: {_why(exc)}") from None
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            self.close()
-            raise ProgramError(f"{path} is no regular file; name an ELF file")
         self._path = path
-        self.size = status.st_size
+        self.size = os.fstat(self._fd).st_size
 
     def read(self, offset: int, size: int) -> bytes:
         """Read *size* bytes from *offset* on; fewer at the end.
