@@ -1,5 +1,6 @@
 """core/uprobes_sim/check"""
 
+import time
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from elf_programs import program
 from uprobes_sim.arch import Abi
 from uprobes_sim.check.archive import Held, load_held
 from uprobes_sim.check.checker import Checked, Checker, link_to_check
+from uprobes_sim.check.inlined import copies_of
 from uprobes_sim.check.plt import stub_names
 from uprobes_sim.check.rules import RULES, SEVERITIES
 from uprobes_sim.choice import Options, link_for
@@ -60,6 +62,29 @@ def test_every_rule_has_a_test_with_a_file_that_has_it() -> None:
     tested = {case.rule for case in (*CASES, *ERRORS)} | {"check.archive", "check.abi"}
 
     assert tested == set(RULES)
+
+
+MANY = 100
+COPIED = "".join(
+    f"static inline __attribute__((always_inline)) int t{i}(int a) {{ return a * 2 + {i}; }}\n"
+    f"int f{i}(int a) {{ volatile int b = t{i}(a); return b; }}\n"
+    for i in range(MANY)
+)
+
+
+def test_copies_of_all_functions_cost_one_reading_of_the_file(tmp_path: Path) -> None:
+    source = f"{COPIED}int main(void) {{ return f0(1); }}"
+    read = load(compiled(source, "-g", "-O2")(tmp_path))
+
+    start = time.process_time()
+    first = copies_of(read, "t0")
+    middle = time.process_time()
+    others = [copies_of(read, f"t{i}") for i in range(1, MANY)]
+    end = time.process_time()
+
+    assert first
+    assert all(others)
+    assert end - middle < middle - start
 
 
 def test_a_32_bit_arm_program_cannot_be_probed_on_arm64(tmp_path: Path) -> None:

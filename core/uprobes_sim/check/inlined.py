@@ -1,6 +1,6 @@
 """Copies of a function in its callers, from DWARF."""
 
-from collections.abc import Iterator
+from collections import defaultdict
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
@@ -18,18 +18,11 @@ _MOST: Final = 8 << 20
 """Bytes of .debug_info that are read: more takes longer than anybody waits."""
 
 
-@lru_cache(maxsize=16)
 def copies_of(program: Program, name: str) -> tuple[Vaddr, ...]:
     """Find where *name* was copied to; nowhere, as well, where DWARF is missing or broken."""
     if not _has_dwarf(program) or name.encode() not in program.data:
         return ()
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        elf = ELFFile(BytesIO(program.data))
-        return tuple(sorted(set(_copies(elf.get_dwarf_info(), name))))
-    except Exception:  # whatever pyelftools meets in a broken file
-        return ()
+    return _copies(program).get(name.encode(), ())
 
 
 @lru_cache(maxsize=16)
@@ -39,37 +32,49 @@ def _has_dwarf(program: Program) -> bool:
     return info is not None and 0 < len(info.data) <= _MOST
 
 
-def _copies(dwarf: "DWARFInfo", name: str) -> Iterator[Vaddr]:
+@lru_cache(maxsize=16)
+def _copies(program: Program) -> dict[bytes, tuple[Vaddr, ...]]:
+    """Find all copies of all functions, by name: to read DWARF is what takes long."""
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(BytesIO(program.data))
+        names, starts = _read(elf.get_dwarf_info())
+    except Exception:  # whatever pyelftools meets in a broken file
+        return {}
+    found = defaultdict[bytes, set[Vaddr]](set)
+    for origin, start in starts:
+        for name in names.get(origin, ()):
+            found[name].add(start)
+    return {name: tuple(sorted(copies)) for name, copies in found.items()}
+
+
+def _read(dwarf: "DWARFInfo") -> tuple[dict[int, set[bytes]], list[tuple[int, Vaddr]]]:
+    """Give the names of functions that may be copied, by their DIE; and each copy's, and start."""
+    names, starts = dict[int, set[bytes]](), list[tuple[int, Vaddr]]()
     for unit in dwarf.iter_CUs():
-        abstract = {
-            die.offset
-            for die in unit.iter_DIEs()
-            if die.tag == "DW_TAG_subprogram" and "DW_AT_inline" in die.attributes
-            if _names(die, name)
-        }
-        if not abstract:
-            continue
         for die in unit.iter_DIEs():
-            if die.tag == "DW_TAG_inlined_subroutine" and _origin(die) in abstract:
-                start = _start(die, unit, dwarf)
-                if start is not None:
-                    yield Vaddr(start)
+            if die.tag == "DW_TAG_subprogram" and "DW_AT_inline" in die.attributes:
+                names[die.offset] = _names(die)
+            elif die.tag == "DW_TAG_inlined_subroutine":
+                origin, start = _origin(die, unit), _start(die, unit, dwarf)
+                if origin is not None and start is not None:
+                    starts.append((origin, Vaddr(start)))
+    return names, starts
 
 
-def _names(die: "DIE", name: str) -> bool:
-    wanted = name.encode()
-    return any(
-        key in die.attributes and die.attributes[key].value == wanted
-        for key in ("DW_AT_name", "DW_AT_linkage_name")
-    )
+def _names(die: "DIE") -> set[bytes]:
+    keys = ("DW_AT_name", "DW_AT_linkage_name")
+    return {die.attributes[key].value for key in keys if key in die.attributes}
 
 
-def _origin(die: "DIE") -> int | None:
+def _origin(die: "DIE", unit: "CompileUnit") -> int | None:
+    """Find the offset of the DIE of which this is a copy."""
     origin = die.attributes.get("DW_AT_abstract_origin")
     if origin is None:
         return None
-    offset: int = die.get_DIE_from_attribute("DW_AT_abstract_origin").offset
-    return offset
+    base: int = 0 if origin.form == "DW_FORM_ref_addr" else unit.cu_offset
+    return base + int(origin.value)
 
 
 def _start(die: "DIE", unit: "CompileUnit", dwarf: "DWARFInfo") -> int | None:
