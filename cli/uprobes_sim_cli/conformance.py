@@ -89,6 +89,10 @@ def _validate(target: Target, choice: Choice) -> None:
         raise UprobesSimError(
             f"{target.name} does not claim {choice.oracle}, so there is nothing to compare with it"
         )
+    if choice.oracle == "kernel":
+        from uprobes_sim.conformance.live_kernel import open_kernel
+
+        open_kernel(target.machines[0].info).close()
     for level in choice.levels:
         if level not in offered:
             needed = [name for name, claim in claims.CLAIMS.items() if claim.level == level]
@@ -97,7 +101,7 @@ def _validate(target: Target, choice: Choice) -> None:
                 f"on the level {level}"
             )
     if "oracle" in choice.levels and choice.oracle is None:
-        raise UprobesSimError("the level oracle needs --oracle qemu")
+        raise UprobesSimError("the level oracle needs --oracle qemu or --oracle kernel")
 
 
 def _show_missing(settings: Settings, found: list[Missing]) -> None:

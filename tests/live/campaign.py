@@ -16,8 +16,9 @@ from live.draw_vector import missing
 from live.encodings import every_encoding, random_encodings
 from live.execution import different, live, predicted_slots, simulated, without_probes
 from live.files import read_code, system_files
-from live.kernel import Bits, LiveKernel, unfit
+from live.kernel import Bits, unfit
 from live.verdicts import disagreements, file_disagreements
+from uprobes_sim.conformance.live_kernel import BpfKernel, LiveKernel
 from uprobes_sim.session import Options
 
 _BITS: Final[tuple[Bits, ...]] = (64, 32)
@@ -68,7 +69,7 @@ def main(
     if reason is not None:
         raise typer.BadParameter(reason)
     try:
-        kernel = LiveKernel()
+        kernel = BpfKernel()
     except OSError as exc:
         raise typer.BadParameter(f"no uprobes by BPF links: {exc}; run it as root") from exc
     campaign, start = Campaign(), time.monotonic()

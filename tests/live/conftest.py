@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from live.kernel import LiveKernel, unfit
+from live.kernel import unfit
+from uprobes_sim.conformance.live_kernel import BpfKernel, LiveKernel
 
 HERE = Path(__file__).parent
 
@@ -33,7 +34,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def kernel() -> Iterator[LiveKernel]:
     """The live kernel, ready for probes."""
     try:
-        live = LiveKernel()
+        live = BpfKernel()
     except OSError as exc:
         pytest.skip(f"no uprobes by BPF links: {exc}; run the tests as root")
     yield live

@@ -10,8 +10,9 @@ from typing import Final
 
 from elf_maker import PAGE
 from live.blocks import SHOWN, SLOT_BYTES, Blocks, marker
-from live.kernel import CODE, LiveKernel, running
+from live.kernel import CODE, running
 from uprobes_sim.arch import Abi
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.events import Event, Hit, Output
 from uprobes_sim.linker import link
 from uprobes_sim.machine import Machine

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from live.kernel import name
 from uprobes_sim.arch import Abi
 from uprobes_sim.choice import Options, configure
+from uprobes_sim.conformance.live_kernel import name
 from uprobes_sim.errors import KernelError
 from uprobes_sim.fork import CloneArgs, CloneFlags, copy_process
 from uprobes_sim.linker import link

@@ -11,10 +11,10 @@ from signal import Signals
 import pytest
 
 from check_cases import EXCEPTIONS, compiled
-from live.kernel import LiveKernel
 from uprobes_sim.check.checker import Checked, Checker
 from uprobes_sim.check.link import link_of
 from uprobes_sim.choice import Options, link_for
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.loader import load
 
 INSIDE = """

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from live.kernel import LiveKernel
 from live.scripts import SCRIPTS
 from live.stage import PMU, Live, Simulated
+from uprobes_sim.conformance.live_kernel import LiveKernel
 
 
 @pytest.fixture

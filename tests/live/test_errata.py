@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from live.kernel import LiveKernel
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from x86_defects import AVX, AVX_STEPPED, CASES, EVEX, Case
 
 PROGRAMS = [

@@ -8,7 +8,8 @@ from live.blocks import SLOT_BYTES, Blocks, write_blocks, write_drawn
 from live.draw_vector import missing
 from live.execution import different, live, predicted_slots, simulated, without_probes
 from live.forms import every_form
-from live.kernel import Bits, LiveKernel
+from live.kernel import Bits
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.session import Options
 
 SEED, COUNT = 618, 500

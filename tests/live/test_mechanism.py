@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from elf_maker import PAGE
-from live.kernel import EXIT, SLOT, WAIT, Bits, LiveKernel, running, write_program
+from live.kernel import EXIT, SLOT, WAIT, Bits, running, write_program
 from uprobes_sim.arch import Abi
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.linker import link
 from uprobes_sim.machine import Machine
 from uprobes_sim.session import Options, configure

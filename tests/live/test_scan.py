@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from typer.testing import CliRunner
 
-from live.kernel import LiveKernel
 from live.test_errata import run
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.scan.columns import HARMFUL
 from uprobes_sim.signals import Signal
 from uprobes_sim_cli.app import app

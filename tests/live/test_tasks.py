@@ -13,9 +13,9 @@ from typing import Final
 import pytest
 
 from elf_programs import program
-from live.kernel import LiveKernel
 from test_programs import output_of, run_probed
 from uprobes_sim.arch import Abi
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.linker import link
 from uprobes_sim.loader import load
 from uprobes_sim.probes import parse_probe, resolve

@@ -5,7 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 from elf_maker import PAGE
-from live.kernel import LiveKernel
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.events import Event, Output
 from uprobes_sim.session import Options, run
 from x86_trampolines import CODE, NOP5, RETURNS, write_shower

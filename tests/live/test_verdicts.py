@@ -8,8 +8,8 @@ import pytest
 
 from live.encodings import Bits, every_encoding, random_encodings
 from live.files import read_code, system_files
-from live.kernel import LiveKernel
 from live.verdicts import Ours, disagreements, file_disagreements
+from uprobes_sim.conformance.live_kernel import LiveKernel
 
 
 @pytest.mark.parametrize("bits", [64, 32])

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from elf_maker import PAGE
 from live.files import Code, mapped
-from live.kernel import CODE, EXIT, SLOT, WAIT, Bits, LiveKernel, running, write_program
+from live.kernel import CODE, EXIT, SLOT, WAIT, Bits, running, write_program
 from uprobes_sim.arch import Abi
+from uprobes_sim.conformance.live_kernel import LiveKernel
 from uprobes_sim.errors import KernelError
 from uprobes_sim.linker import link
 from uprobes_sim.machine import Machine

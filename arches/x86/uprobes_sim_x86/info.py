@@ -35,7 +35,10 @@ def _info(
         syscall_insn_size=2,
         uapi=uapi,
         capstone=(_CAPSTONE_X86, bits // 8),
-        claims=("step", "emulate", "return", "longjmp", "processes", "fork", "scan"),
+        claims=(
+            *("step", "emulate", "return", "longjmp", "processes", "fork", "scan"),
+            "kernel",
+        ),
     )
 
 

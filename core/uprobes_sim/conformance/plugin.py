@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--uprobes-examples", type=int, help="step cases of each ABI")
     group.addoption("--uprobes-seed", type=int, default=1, help="what cases are drawn with")
     group.addoption("--uprobes-xfails", type=Path, help="a file of tests that must fail")
-    group.addoption("--uprobes-oracle", choices=["qemu"], help="compare with this")
+    group.addoption("--uprobes-oracle", choices=["qemu", "kernel"], help="compare with this")
     group.addoption("--uprobes-report", type=Path, metavar="DIR", help="write HTML and JSON there")
     group.addoption("--uprobes-seconds", type=float, help="that a hook may take")
 

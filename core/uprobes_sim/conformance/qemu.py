@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,31 +11,19 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from uprobes_sim.arch import ArchInfo
-from uprobes_sim.conformance.bench import (
-    CODE,
-    CODE_PAGES,
-    DATA,
-    DATA_BYTES,
-    READ_ONLY,
-    STACK,
-    Case,
-)
+from uprobes_sim.conformance.bench import DATA, DATA_BYTES, READ_ONLY, STACK, Case
 from uprobes_sim.conformance.gdb import Gdb, NoAnswer
+from uprobes_sim.conformance.program import R, W, write_program
 from uprobes_sim.errors import UprobesSimError
 from uprobes_sim.samples import InsnSamples
 from uprobes_sim.units import PAGE_SIZE
 
-_R, _W, _X = 4, 2, 1
 _SEGMENTS: Final = (
-    (CODE, CODE_PAGES * PAGE_SIZE, _R | _X),
-    (READ_ONLY, PAGE_SIZE, _R),
-    (DATA, DATA_BYTES, _R | _W),
-    (STACK, PAGE_SIZE, _R | _W),
+    (READ_ONLY, PAGE_SIZE, R),
+    (DATA, DATA_BYTES, R | W),
+    (STACK, PAGE_SIZE, R | W),
 )
 _SECONDS: Final = 20.0
-_ET_EXEC: Final = 2
-_E_FLAGS: Final = 2
-"""On powerpc64: the entry is code, not a descriptor. Others do not look."""
 
 
 class Qemu:
@@ -86,8 +73,7 @@ def running(info: ArchInfo, samples: InsnSamples, text: bytes) -> Iterator[Qemu]
         raise UprobesSimError(f"--oracle qemu needs {wanted} (Debian: qemu-user)")
     with TemporaryDirectory() as folder:
         path, place = Path(folder) / "samples", Path(folder) / "gdb"
-        path.write_bytes(_elf(info, text))
-        path.chmod(0o755)
+        write_program(path, info, text, _SEGMENTS)
         command = [program, *samples.qemu[1:], "-g", str(place), str(path)]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as qemu:
             try:
@@ -109,30 +95,3 @@ def _connect(place: Path) -> socket.socket:
             continue
         return link
     raise NoAnswer("QEMU does not listen")
-
-
-def _elf(info: ArchInfo, code: bytes) -> bytes:
-    """Make a static program of *code*, and of segments that are empty."""
-    wide = info.abi.bits == 64
-    order, word = ("<" if info.abi.byteorder == "little" else ">"), ("Q" if wide else "I")
-    header, entry = (64, 56) if wide else (52, 32)
-    text = bytearray(PAGE_SIZE)
-    machine = min(info.elf_machines)
-    ident = bytes([0x7F, *b"ELF", 2 if wide else 1, 1 if order == "<" else 2, 1]).ljust(16, b"\0")
-    numbers = struct.pack(
-        f"{order}HHI3{word}I6H",
-        *(_ET_EXEC, machine, 1, CODE, header, 0, _E_FLAGS),
-        *(header, entry, len(_SEGMENTS), 0, 0, 0),
-    )
-    text[: len(ident) + len(numbers)] = ident + numbers
-    at = header
-    for vaddr, size, flags in _SEGMENTS:
-        offset = PAGE_SIZE if vaddr == CODE else PAGE_SIZE + len(code)
-        places = offset, vaddr, vaddr, size, size
-        if wide:
-            packed = struct.pack(f"{order}II6Q", 1, flags, *places, PAGE_SIZE)
-        else:
-            packed = struct.pack(f"{order}8I", 1, *places, flags, PAGE_SIZE)
-        text[at : at + entry] = packed
-        at += entry
-    return bytes(text) + code + bytes(DATA_BYTES)

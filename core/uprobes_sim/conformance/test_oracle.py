@@ -1,21 +1,27 @@
-"""The engine does what QEMU does, register by register."""
+"""The engine does what QEMU does, register by register; the running kernel judges as we do."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from uprobes_sim.conformance.bench import Bench, Case, Outcome
+from uprobes_sim.conformance.judge import KernelJudge
+from uprobes_sim.conformance.live_kernel import LiveKernel, NoLiveKernel, open_kernel
 from uprobes_sim.conformance.qemu import running
 from uprobes_sim.conformance.suite import Suite
 from uprobes_sim.linker import Linked
 from uprobes_sim.signals import Signal
 
-pytestmark = pytest.mark.claim("qemu")
-
 SHOWN = 5
 MOST = 3000
 """Cases that QEMU executes in well under a minute."""
+OF_A_ROW = 4
+"""Samples of each row that the running kernel is asked about."""
+BY_CHANCE = 2000
+"""Bytes by chance that it is asked about."""
 
 
 def judged(bench: Bench) -> list[str]:
@@ -25,6 +31,7 @@ def judged(bench: Bench) -> list[str]:
     return [row for row in rows if not any(pattern.fullmatch(row) for pattern in patterns)]
 
 
+@pytest.mark.claim("qemu")
 def test_the_engine_does_what_qemu_does(suite: Suite, linked: Linked) -> None:
     bench = suite.bench(linked)
     rows = judged(bench)
@@ -66,8 +73,39 @@ def differences(
     return found
 
 
+@pytest.mark.claim("qemu")
 def test_what_is_left_out_is_there_and_has_a_reason(suite: Suite, linked: Linked) -> None:
     samples = suite.bench(linked).samples
     for pattern, reason in samples.unjudged.items():
         assert reason, f"{pattern} is left out without a reason"
         assert any(re.fullmatch(pattern, row) for row in samples.rows), f"{pattern} is no row"
+
+
+@pytest.fixture(scope="module")
+def live(suite: Suite) -> Iterator[LiveKernel]:
+    """The kernel of this machine, ready for probes."""
+    try:
+        kernel = open_kernel(suite.target.machines[0].info)
+    except NoLiveKernel as exc:
+        pytest.skip(str(exc))
+    yield kernel
+    kernel.close()
+
+
+@pytest.mark.claim("kernel")
+def test_the_running_kernel_accepts_and_refuses_the_same(
+    suite: Suite, linked: Linked, live: LiveKernel, tmp_path: Path
+) -> None:
+    judge = KernelJudge(linked, live)
+    random = Random(f"{suite.choice.seed} kernel {linked.info.abi}")
+    codes = judge.samples(suite.choice.some(OF_A_ROW), random)
+    codes += [random.randbytes(judge.stride) for _ in range(suite.choice.some(BY_CHANCE))]
+
+    try:
+        wrong = judge.differences(codes, tmp_path / "samples")
+    except NoLiveKernel as exc:
+        pytest.skip(str(exc))
+    suite.results.cases["judged"] += len(codes)
+
+    more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
+    assert not wrong, " | ".join(wrong[:SHOWN]) + more
