@@ -302,4 +302,9 @@ def link_text(link: Link) -> Iterator[str]:
     names = ", ".join(each.question.text for each in link.failing)
     yield f"{link.text}: a uprobe_multi link of all {link.count} fails with {errno.name}"
     yield f"  because of  {names}"
-    yield f"  without     {','.join(each.question.text for each in link.without) or 'nothing left'}"
+    yield f"  without     {_without(link)}"
+
+
+def _without(link: Link) -> str:
+    left, them = len(link.without), "it" if len(link.failing) == 1 else "them"
+    return f"{them}, a link takes the other {left}" if left else "them, nothing is left"

@@ -163,13 +163,32 @@ def test_tracepoints_are_found_by_provider_and_name(tmp_path: Path) -> None:
 def test_one_refused_symbol_fails_the_whole_link(tmp_path: Path) -> None:
     *members, link = answers(str(THREE(tmp_path)), "api_*")
 
-    assert [member["probe"] for member in members] == ["api_close", "api_lock", "api_open"]
+    assert [member["probe"] for member in members] == ["api_lock", "api_open", "api_close"]
     assert (link["link"], link["probes"], link["accepted"]) == ("uprobe_multi", 3, False)
     assert (link["errno"], link["errno_value"]) == ("ENOTSUPP", 524)
     assert link["failing"] == [
         {"probe": "api_lock", "offset": 0x1007, "errno": "ENOTSUPP", "rule": "x86.prefix"}
     ]
-    assert link["without"] == ["api_close", "api_open"]
+    assert link["without"] == ["api_open", "api_close"]
+
+
+def test_a_link_is_told_by_what_to_leave_out(tmp_path: Path) -> None:
+    lines = invoke(str(THREE(tmp_path)), "api_*").stdout.splitlines()
+
+    assert lines[-2:] == ["  because of  api_lock", "  without     it, a link takes the other 2"]
+
+
+def test_what_hurts_comes_first_of_a_wildcard() -> None:
+    """Behind it what is refused, then the others; each by address."""
+    path = str(program("x86_64", "endings"))
+
+    *found, _ = answers(path, "*%return")
+    text = invoke(path, "*%return").stdout.splitlines()
+
+    names, places = zip(*((each["probe"], int(each["vaddr"], 16)) for each in found), strict=True)
+    assert names[:2] == ("_start%return", "trap_here%return")
+    assert list(places[2:]) == sorted(places[2:])
+    assert tuple(line.split()[0] for line in text if line.split()[0] in names) == names
 
 
 def test_a_list_is_one_link_as_well(tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ class Checker:
     def matching(self, text: str) -> list[Checked]:
         """Answer for every function that *text* stands for; none where it has no wildcards.
 
+        What hurts the program comes first, then what is refused.
+
         Raises:
             ProbeError: no function has such a name.
         """
@@ -170,7 +172,7 @@ class Checker:
             name = f"{symbol.name}{tail}"
             asked, own = replace(question, text=name), replace(spec, text=name, symbol=symbol.name)
             answers.append(self._at(asked, own, symbol))
-        return answers
+        return sorted(answers, key=_worst_first)
 
     def exits(self, text: str) -> list[Checked]:
         """Answer for a probe on each exit of the function, or functions, *text*.
@@ -190,7 +192,7 @@ class Checker:
             for each in exits_of(self.code, function):
                 place = ProbeSpec(text, vaddr=each.vaddr)
                 found.append(replace(self._at(question, place, None), exit=each))
-        return found
+        return sorted(found, key=_worst_first) if is_wildcard(question.spec) else found
 
     # --- one place --------------------------------------------------------
 
@@ -349,6 +351,14 @@ class Checker:
         if verdict.verdict != "emulate" or harmful:
             return None
         return self.explainer.text(spot), reading.offset
+
+
+def _worst_first(found: Checked) -> tuple[int, int]:
+    """Give the place in a list of which nobody has asked for the order."""
+    warned = {each.severity for each in found.verdict.warnings}
+    grades = ("damages" in warned, "kills" in warned, found.verdict.verdict == "reject", True)
+    vaddr = None if found.reading is None else found.reading.vaddr
+    return grades.index(True), vaddr or 0
 
 
 def _named(reading: Reading, symbol: Symbol, distance: int) -> Reading:
