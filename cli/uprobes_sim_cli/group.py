@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from uprobes_sim_cli.plain import take_as_typed
 from uprobes_sim_cli.streams import STDOUT, complain, drop_unwritable, open_closed, writing
@@ -57,6 +57,23 @@ class Commands(TyperGroup):
         with writing(STDOUT):
             sys.stdout.flush()
         return status
+
+
+class WithArguments(TyperCommand):
+    """A command that runs a program, whose arguments (`args`) stand behind `--` and only there."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Refuse an argument that stands before it, which was meant for a probe perhaps."""
+        behind = len(args) - args.index("--") - 1 if "--" in args else 0
+        rest = super().parse_args(ctx, args)
+        given: Sequence[str] = ctx.params["args"] or []
+        if len(given) > behind:
+            raise typer.BadParameter(
+                f"{given[0]} is no argument of the program: write -- {given[0]}, or -p {given[0]} "
+                "for a probe",
+                ctx=ctx,
+            )
+        return rest
 
 
 def _status(exc: Exception) -> int:

@@ -27,6 +27,24 @@ def test_options_are_taken_before_and_behind_the_program() -> None:
     assert before.stdout.count('"event": "hit"') == 4
 
 
+@pytest.mark.parametrize(
+    "args", [[ADD3, "extra"], [ADD3, "extra", "--", "own"], [ADD3, "-p", "main", "extra"]]
+)
+def test_what_does_not_follow_two_dashes_is_not_the_programs(args: list[str]) -> None:
+    result = invoke("run", *args)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "uprobes-sim: extra is no argument of the program: write -- extra, or -p extra for a "
+        "probe; see uprobes-sim run --help\n"
+    )
+
+
+@pytest.mark.parametrize("args", [[ADD3, "--", "a", "--", "-b"], ["--", ADD3, "a", "--", "-b"]])
+def test_all_behind_two_dashes_is_the_programs(args: list[str]) -> None:
+    assert invoke("run", *args).exit_code == 0
+
+
 def test_text_has_a_line_for_each_hit_and_the_program_s_own_lines() -> None:
     lines = invoke("run", ADD3, "-p", "add3", "-p", "add3%return").stdout.splitlines()
 
