@@ -8,7 +8,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from uprobes_sim_cli.plain import take_as_typed
-from uprobes_sim_cli.streams import STDOUT, complain, drop_unwritable, open_closed, writing
+from uprobes_sim_cli.streams import (
+    STDOUT,
+    complain,
+    drop_unwritable,
+    forget_no_width,
+    open_closed,
+    writing,
+)
 
 NAME: Final = "uprobes-sim"
 SIGINT_STATUS = 130
@@ -36,12 +43,17 @@ class Commands(TyperGroup):
     ) -> NoReturn:
         """Run the command; a failure that is no bug of ours is one line and a status."""
         open_closed()
+        forget_no_width()
         try:
             status = self._run(sys.argv[1:] if args is None else args)
         except KeyboardInterrupt:
             status = SIGINT_STATUS
         except BrokenPipeError:  # whoever read us has gone
             status = SIGPIPE_STATUS
+        except SystemExit as exc:
+            if not isinstance(exc.__context__, BrokenPipeError):
+                raise
+            status = SIGPIPE_STATUS  # rich, which writes the help, makes 1 of it
         except Exception as exc:
             status = _status(exc)
         drop_unwritable()

@@ -81,15 +81,22 @@ def _failure(name: str, exc: OSError) -> Exception:
 
 
 def open_closed() -> None:
-    """Let whatever goes to a standard stream that is closed vanish."""
+    """Open standard streams that are closed: results cannot be written, complaints vanish."""
     if sys.stdout is None:
-        sys.stdout = _nowhere()
+        sys.stdout = _nowhere(os.O_RDONLY)
     if sys.stderr is None:
-        sys.stderr = _nowhere()
+        sys.stderr = _nowhere(os.O_WRONLY)
 
 
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w")
+def _nowhere(mode: int) -> TextIO:
+    """Open what is written to; with O_RDONLY it answers EBADF, as what is closed does."""
+    return open(os.open(os.devnull, mode), "w")
+
+
+def forget_no_width() -> None:
+    """Let a terminal be as wide as usual of which COLUMNS says that it has no room."""
+    if set(os.environ.get("COLUMNS", "")) == {"0"}:
+        del os.environ["COLUMNS"]
 
 
 def drop_unwritable() -> None:

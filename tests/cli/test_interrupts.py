@@ -41,6 +41,20 @@ def test_ctrl_c_is_silent() -> None:
     assert (running.returncode, out, err) == (130, b"", b"")
 
 
+def test_ctrl_c_is_silent_while_modules_are_imported() -> None:
+    """The interpreter tells when one of the first is there; many more follow."""
+    told = [COMMAND[0], "-X", "importtime", *COMMAND[1:]]
+    with subprocess.Popen(told, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        while b"dataclasses" not in running.stderr.readline():
+            pass
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=20)
+
+    assert running.returncode == 130
+    assert b"Traceback" not in err
+
+
 def test_a_reader_that_goes_away_is_silent() -> None:
     many = [*COMMAND, "-p", "upper", "-p", "upper%return", "--format", "jsonl"]
     with subprocess.Popen(

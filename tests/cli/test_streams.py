@@ -39,8 +39,42 @@ def shell(redirection: str, *args: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("args", COMMANDS)
-def test_a_closed_standard_output_is_like_dev_null(args: list[str]) -> None:
-    assert shell(">&-", *args) == (0, "", "")
+def test_a_closed_standard_output_is_one_line(args: list[str]) -> None:
+    assert shell(">&-", *args) == (
+        2,
+        "",
+        "uprobes-sim: cannot write standard output: Bad file descriptor\n",
+    )
+
+
+def test_a_closed_standard_output_is_no_matter_where_there_is_nothing_to_write() -> None:
+    args = ["run", str(program("x86_64", "filter")), "--trace", "-"]
+
+    status, out, err = shell(">&-", *args)
+
+    assert (status, out) == (0, "")
+    assert "exit status 0" in err
+
+
+@pytest.mark.parametrize("args", [["--help"], ["run", "--help"]], ids=["help", "of a command"])
+def test_a_reader_of_the_help_who_goes_away_is_141(args: list[str]) -> None:
+    command = [sys.executable, "-m", "uprobes_sim_cli", *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        err = running.stderr.read()
+
+    assert (running.returncode, err) == (141, b"")
+
+
+@pytest.mark.parametrize("columns", ["0", "00"])
+def test_no_columns_are_as_many_as_usual(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = shell("", "--help")
+    monkeypatch.setenv("COLUMNS", columns)
+
+    assert shell("", "--help") == usual
+    assert "Usage: uprobes-sim" in usual[1]
 
 
 @pytest.mark.parametrize("args", COMMANDS)
@@ -72,5 +106,5 @@ def test_a_file_that_takes_the_place_of_a_closed_stream_is_written(tmp_path: Pat
 
     status = shell("<&- >&- 2>&-", "run", ADD3, "-p", "add3", "--trace", str(trace))
 
-    assert status == (0, "", "")
+    assert status == (2, "", "")
     assert trace.read_text().count("how=") == 4
