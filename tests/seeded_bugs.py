@@ -445,6 +445,8 @@ def _(task: Task, sp: int | None, tls: int | None) -> Regs:
 class OneForm:
     """A sweeper that takes all instructions for alike."""
 
+    asks_nobody = False
+
     def __init__(self, abi: Abi) -> None:
         self._inner = ScalarSweeper(lambda insn: right.decode(insn, abi).size, 8)
 
@@ -460,6 +462,8 @@ def arch_sweeper(abi: Abi, configs: tuple[Config, ...]) -> Sweeper:
 
 class FourBytes:
     """A sweeper that knows no long instructions."""
+
+    asks_nobody = False
 
     def __init__(self) -> None:
         self._inner = ScalarSweeper(lambda insn: 4, 8)

@@ -43,6 +43,8 @@ def _key(value: AnyArray, relevant: Words) -> Uint64s:
 class PowerpcSweeper:
     """Cuts PowerPC code of one ABI."""
 
+    asks_nobody = True
+
     def __init__(self, abi: Abi, configs: tuple[Config, ...]) -> None:
         """Cut for tasks of *abi*, telling apart what matters to one of *configs*."""
         self._wide = abi.bits == 64
@@ -56,6 +58,8 @@ class PowerpcSweeper:
         """Of each form by its name."""
         self._number_of = np.full(int(self._group.max()) + 1, _UNKNOWN, np.uint32)
         """Number of the form that all of a group have; of the last group it is never known."""
+        self._form_of = self._number_of[self._group]
+        """The same by cell."""
 
     def sweep(self, piece: Piece) -> Sweep:
         """Cut a piece."""
@@ -95,9 +99,8 @@ class PowerpcSweeper:
 
     def _forms(self, words: Words, special: Sequence[int], new: list[tuple[str, int]]) -> Uint32s:
         """Number the forms of words that their bits tell apart, all but the *special* ones."""
-        cell = words >> 15 & 0x1F800 | words & 0x7FF
-        group = self._group[cell]
-        form: Uint32s = self._number_of[group]
+        cell = (words >> 15 & 0x1F800 | words & 0x7FF).astype(np.int64)  # numpy indexes fast by it
+        form: Uint32s = self._form_of.take(cell)
         open_ = form == _UNKNOWN
         if special:
             open_[special] = False
@@ -116,8 +119,11 @@ class PowerpcSweeper:
             np.uint32,
         )
         form[todo] = numbers[which]
-        self._number_of[group[todo]] = form[todo]
-        self._number_of[-1] = _UNKNOWN
+        group = self._group[cell[todo]]
+        if (group < len(self._number_of) - 1).any():
+            self._number_of[group] = form[todo]
+            self._number_of[-1] = _UNKNOWN
+            self._form_of = self._number_of[self._group]
         return form
 
     def _name(self, piece: Piece, at: int, size: int) -> str:

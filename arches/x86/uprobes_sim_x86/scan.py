@@ -95,6 +95,8 @@ def _prepare(bits: Literal[32, 64]) -> dict[str, AnyArray]:
 class X86Sweeper:
     """Cuts x86 code of one width."""
 
+    asks_nobody = True
+
     def __init__(self, bits: Literal[32, 64]) -> None:
         """Cut for tasks of *bits*."""
         self._bits = bits
@@ -102,7 +104,7 @@ class X86Sweeper:
         kept = cache.place(Path(__file__).parent, "cutter", bits, suffix=".npz")
         found = cache.arrays(kept, lambda: _prepare(bits))
         self._tables, self._cuts = found["tables"], found["cuts"]
-        self._found = _arrays(0)
+        self._found, self._last = _arrays(0), _arrays(0)
         self._count = 0
         self._slots(_FIRST_SLOTS)
 
@@ -120,6 +122,7 @@ class X86Sweeper:
     def sweep(self, piece: Piece) -> Sweep:
         """Cut a piece."""
         code = signed(piece.code + bytes(_ROOM))
+        self._found, self._last = self._last, self._found  # which somebody may still read
         if len(self._found[0]) < piece.stop:
             self._found = _arrays(piece.stop)
         found = self._found

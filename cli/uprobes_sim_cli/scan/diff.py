@@ -12,7 +12,7 @@ from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry, Failure, find, opened
 from uprobes_sim.verdict import Verdict
 from uprobes_sim_cli.app import COMMON, Format, Settings
-from uprobes_sim_cli.render import Json, json_line
+from uprobes_sim_cli.output import Json, json_line
 from uprobes_sim_cli.streams import STDOUT, writing
 from uprobes_sim_cli.verdicts import outcome, verdict_object
 

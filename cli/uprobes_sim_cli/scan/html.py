@@ -12,7 +12,7 @@ from uprobes_sim.scan.listing import Wanted
 from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import FileReport, Finding
 from uprobes_sim.verdict import Verdict
-from uprobes_sim_cli.render import Json, json_line
+from uprobes_sim_cli.output import Json, json_line
 from uprobes_sim_cli.streams import STDOUT, writing
 from uprobes_sim_cli.verdicts import verdict_object
 

@@ -9,7 +9,7 @@ from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import Change, FileReport, FunctionRow
 from uprobes_sim.scan.scanner import Judge
 from uprobes_sim.verdict import Verdict
-from uprobes_sim_cli.render import Json, json_line
+from uprobes_sim_cli.output import Json, json_line
 from uprobes_sim_cli.streams import STDOUT, writing
 from uprobes_sim_cli.verdicts import verdict_object
 

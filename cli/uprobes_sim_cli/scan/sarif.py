@@ -10,7 +10,7 @@ from uprobes_sim.errata import Severity
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import FileReport, Place
-from uprobes_sim_cli.render import Json, json_line
+from uprobes_sim_cli.output import Json, json_line
 from uprobes_sim_cli.streams import STDOUT, writing
 
 _LEVELS: Final[dict[Severity | None, str]] = {

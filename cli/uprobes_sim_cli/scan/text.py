@@ -10,13 +10,13 @@ from uprobes_sim.scan.listing import Listed, Wanted
 from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import Change, FileReport, Finding
 from uprobes_sim.verdict import Verdict
-from uprobes_sim_cli import render
+from uprobes_sim_cli import output
 from uprobes_sim_cli.streams import STDOUT, writing
 
 _MNEMONICS: Final = 6
 """How many are named of each finding."""
 
-_HOW: Final = {"reject": "refused", **render.HOW}
+_HOW: Final = {"reject": "refused", **output.HOW}
 
 
 class TextWriter:

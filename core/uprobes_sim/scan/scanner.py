@@ -15,6 +15,7 @@ from uprobes_sim.explain import judge
 from uprobes_sim.linker import Linked
 from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
+from uprobes_sim.scan.ahead import ahead
 from uprobes_sim.scan.arrays import Bools, Uint8s, Uint64s
 from uprobes_sim.scan.code import Code, Range
 from uprobes_sim.scan.columns import TOLD, columns
@@ -80,6 +81,13 @@ class Judge:
 
     def parts(self, code: Code) -> Iterator[Part]:
         """Cut the code of a file; the forms that are met are judged."""
+        parts = self._swept(code)
+        large = sum(each.size for each in code.ranges) > PIECE
+        for part in ahead(parts) if large and self._sweeper.asks_nobody else parts:
+            self._meet(part)
+            yield part
+
+    def _swept(self, code: Code) -> Iterator[Part]:
         for each in code.ranges:
             yield from self._parts(code, each)
 
@@ -101,7 +109,6 @@ class Judge:
                 data[ahead:], stretch.vaddr + at, stop, starts[near] - at, before=data[:ahead]
             )
             part = Part(stretch, piece, self._sweeper.sweep(piece))
-            self._meet(part)
             yield part
             at += part.sweep.end
 

@@ -35,7 +35,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The instructions of a piece: one element of each array for one; good until the next sweep."""
+    """The instructions of a piece: one element of each array for one.
+
+    Good until the next sweep but one.
+    """
 
     at: Places
     """Place in the piece."""
@@ -53,6 +56,9 @@ class Sweep:
 class Sweeper(Protocol):
     """Cuts code into instructions; a form keeps its number as long as the sweeper lives."""
 
+    asks_nobody: bool
+    """It calls no hooks, so it may run while others do: in a thread, a piece ahead."""
+
     def sweep(self, piece: Piece) -> Sweep:
         """Cut a piece.
 
@@ -65,6 +71,8 @@ class Sweeper(Protocol):
 
 class ScalarSweeper:
     """Cuts one instruction after the other, and knows nothing of forms: each is one of its own."""
+
+    asks_nobody = False
 
     def __init__(self, measure: Callable[[bytes], int], room: int) -> None:
         """Cut by *measure*, which tells the size of what it is given begins with: *room* bytes."""

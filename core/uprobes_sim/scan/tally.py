@@ -12,7 +12,7 @@ import numpy as np
 
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
-from uprobes_sim.scan.arrays import Int64s, Uint32s, Uint64s
+from uprobes_sim.scan.arrays import Int64s, Uint64s
 from uprobes_sim.scan.code import Code
 from uprobes_sim.scan.columns import COLUMNS, loudness
 from uprobes_sim.scan.memory import Answers
@@ -85,27 +85,27 @@ class _Tally:
 
     def add(self, part: Part) -> None:
         """Add the instructions of a piece."""
-        sweep = part.sweep
+        sweep, forms = part.sweep, part.sweep.form.astype(np.int64)  # by which numpy indexes fast
         self._left_out += sweep.end - int(sweep.size.sum(dtype=np.int64))
-        counts = np.bincount(sweep.form, minlength=len(self._judge.forms))
+        counts = np.bincount(forms, minlength=len(self._judge.forms))
         seen = np.zeros(len(counts), np.bool_)
         seen[: len(self._counts)] = self._counts > 0
         first = np.zeros(len(counts), np.uint64)
         if (counts > 0)[~seen].any():
-            first[sweep.form[::-1]] = part.vaddr[::-1]  # the last that is written stays
+            first[forms[::-1]] = part.vaddr[::-1]  # the last that is written stays
         first[seen] = self._first[self._counts > 0]
         counts[: len(self._counts)] += self._counts
         self._counts, self._first = counts, first
-        self._add_places(part)
+        self._add_places(part, forms)
         if self._detail:
-            self._add_functions(sweep.form, part.vaddr)
+            self._add_functions(forms, part.vaddr)
 
-    def _add_places(self, part: Part) -> None:
-        chosen = np.flatnonzero(self._judge.told[part.sweep.form])
+    def _add_places(self, part: Part, every: Int64s) -> None:
+        chosen = np.flatnonzero(self._judge.told.take(every))
         if not len(chosen):
             return
         vaddrs = part.sweep.at[chosen].view(np.uint64) + np.uint64(part.piece.vaddr)
-        forms = part.sweep.form[chosen].astype(np.int64)
+        forms = every[chosen]
         pairs = forms << 32 | self._code.functions.holders(vaddrs) & _NOBODY
         found, first, counts = np.unique(pairs, return_index=True, return_counts=True)
         firsts = vaddrs[first].tolist()
@@ -113,7 +113,7 @@ class _Tally:
             holders = self._where.setdefault(pair >> 32, {})
             holders.setdefault(pair & _NOBODY, _Held(0, vaddr)).count += count
 
-    def _add_functions(self, forms: Uint32s, vaddrs: Uint64s) -> None:
+    def _add_functions(self, forms: Int64s, vaddrs: Uint64s) -> None:
         table, rows = self._functions, len(self._functions)
         holders = self._code.functions.holders(vaddrs) + 1
         table[:, 0] += np.bincount(holders, minlength=rows)
