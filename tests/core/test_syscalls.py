@@ -241,6 +241,17 @@ def test_32_bit_tasks_have_two_widths_of_time(tmp_path: Path) -> None:
     assert (box.word(BUF, 8), box.word(BUF + 8, 8)) == (START // 10**9, 2 * TICK)
 
 
+def test_beside_the_nanoseconds_of_a_32_bit_task_may_stand_anything(tmp_path: Path) -> None:
+    box = KernelBox(tmp_path, **BOXES["powerpc"])
+    rubbish = struct.pack(">qIi", 2, 0xDEADBEEF, 5)
+    every_2_s = rubbish + rubbish
+
+    assert box("clock_nanosleep_time64", 1, 0, rubbish, 0) == 0
+    assert box.vfs.clock.uptime >= 2 * 10**9
+    assert box("timer_create", 1, 0, BUF) == 0
+    assert box("timer_settime64", 0, 0, every_2_s, 0) == 0
+
+
 # --- memory -----------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import Int, LOff, Long, Ptr, UInt, syscall
-from uprobes_sim.syscalls.timekeeping import TIMESPEC, TIMESPEC64
+from uprobes_sim.syscalls.timekeeping import TIMESPEC, TIMESPEC64, timespec
 from uprobes_sim.syscalls.walk import AT_FDCWD, AT_SYMLINK_NOFOLLOW, node_at
 from uprobes_sim.task import Task
 from uprobes_sim.uapi import Layout
@@ -112,18 +112,17 @@ def _utimensat(
     new = [now, now]
     if times:
         size = layout.size(k.abi.bits)
-        given = [k.get(task, times + i * size, layout) for i in range(2)]
-        new = [_time(t, now, old) for t, old in zip(given, (attr.atime, attr.mtime), strict=True)]
+        given = [timespec(k, task, times + i * size, layout) for i in range(2)]
+        new = [_time(*t, now, old) for t, old in zip(given, (attr.atime, attr.mtime), strict=True)]
     node.attr = replace(attr, atime=new[0], mtime=new[1], ctime=now, changed=True)
     return 0
 
 
-def _time(timespec: dict[str, int], now: int, old: int) -> int:
-    match timespec["nsec"]:
-        case nsec if nsec == _UTIME_NOW:
-            return now
-        case nsec if nsec == _UTIME_OMIT:
-            return old
-        case nsec if 0 <= nsec < _NS:
-            return timespec["sec"] * _NS + nsec
+def _time(sec: int, nsec: int, now: int, old: int) -> int:
+    if nsec == _UTIME_NOW:
+        return now
+    if nsec == _UTIME_OMIT:
+        return old
+    if 0 <= nsec < _NS:
+        return sec * _NS + nsec
     raise KernelError(Errno.EINVAL, "no such time")

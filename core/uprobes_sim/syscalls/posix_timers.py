@@ -10,7 +10,7 @@ from uprobes_sim.send import send_group_signal, send_signal
 from uprobes_sim.signals import NSIG, SiCode, SigInfo, Signal
 from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.registry import Int, Ptr, syscall
-from uprobes_sim.syscalls.timekeeping import REALTIME
+from uprobes_sim.syscalls.timekeeping import REALTIME, TIMESPEC, TIMESPEC64, timespec
 from uprobes_sim.task import Task
 from uprobes_sim.thread_group import ThreadGroup
 from uprobes_sim.uapi import Layout
@@ -18,6 +18,7 @@ from uprobes_sim.uapi import Layout
 _SIGEVENT: Final = Layout("L:value i:signo i:notify i:tid")
 _ITIMERSPEC: Final = Layout("l:interval_sec l:interval_nsec l:sec l:nsec")
 _ITIMERSPEC64: Final = Layout("q:interval_sec q:interval_nsec q:sec q:nsec")
+_PARTS: Final = {_ITIMERSPEC: TIMESPEC, _ITIMERSPEC64: TIMESPEC64}
 _SIGEV_SIGNAL, _SIGEV_NONE, _SIGEV_THREAD_ID = 0, 1, 4
 _TIMER_ABSTIME: Final = 1
 _NS: Final = 10**9
@@ -107,14 +108,16 @@ def _find(task: Task, number: int) -> PosixTimer:
 def _settime(
     k: Kernel, task: Task, number: int, flags: int, new: int, old: int, layout: Layout
 ) -> int:
-    found, wanted = _find(task, number), k.get(task, new, layout)
-    if not all(0 <= wanted[name] < _NS for name in ("interval_nsec", "nsec")):
+    found, part = _find(task, number), _PARTS[layout]
+    interval = timespec(k, task, new, part)
+    first = timespec(k, task, new + part.size(k.abi.bits), part)
+    if not all(0 <= nsec < _NS for _, nsec in (interval, first)):
         raise KernelError(Errno.EINVAL, "no such time")
     if old:
         _put(k, task, old, found, layout)
     _stop(k, found)
-    time = wanted["sec"] * _NS + wanted["nsec"]
-    found.interval = wanted["interval_sec"] * _NS + wanted["interval_nsec"]
+    time = first[0] * _NS + first[1]
+    found.interval = interval[0] * _NS + interval[1]
     if time:
         _start(k, found, _deadline(k, found, time, absolute=bool(flags & _TIMER_ABSTIME)))
     return 0

@@ -6,7 +6,7 @@ from uprobes_sim.clock import TICK
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import KernelError
 from uprobes_sim.syscalls.kernel import Kernel
-from uprobes_sim.syscalls.registry import Int, Ptr, syscall
+from uprobes_sim.syscalls.registry import Int, Ptr, signed, syscall
 from uprobes_sim.task import Task
 from uprobes_sim.uapi import Layout
 
@@ -36,6 +36,16 @@ def _look(k: Kernel, clock: int) -> int:
     return k.clock.now if clock in REALTIME else k.clock.uptime
 
 
+def timespec(k: Kernel, task: Task, vaddr: int, layout: Layout) -> tuple[int, int]:
+    """Read seconds and nanoseconds; beside those of a 32-bit task may stand anything.
+
+    Kernel: kernel/time/time.c, get_timespec64.
+    """
+    value = k.get(task, vaddr, layout)
+    nsec = value["nsec"]
+    return value["sec"], signed(nsec, 32) if k.abi.bits == 32 else nsec
+
+
 def duration(k: Kernel, task: Task, vaddr: int, layout: Layout) -> int | None:
     """Read a timeout, in nanoseconds; None: there is none.
 
@@ -45,10 +55,10 @@ def duration(k: Kernel, task: Task, vaddr: int, layout: Layout) -> int | None:
     """
     if not vaddr:
         return None
-    value = k.get(task, vaddr, layout)
-    if value["sec"] < 0 or not 0 <= value["nsec"] < _NS:
+    sec, nsec = timespec(k, task, vaddr, layout)
+    if sec < 0 or not 0 <= nsec < _NS:
         raise KernelError(Errno.EINVAL, "no such time")
-    return value["sec"] * _NS + value["nsec"]
+    return sec * _NS + nsec
 
 
 def _put(k: Kernel, task: Task, vaddr: int, layout: Layout, time: int) -> int:
