@@ -1,7 +1,7 @@
 """`uprobes-sim step`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,7 +45,11 @@ def step(settings: Settings, insn: str, regs: Sequence[str], mem: Sequence[str])
         return answer_all(
             settings.format, [insn], lambda line: _execute(linked, emulator, _from_line(line))
         )
-    question = Question(insn, _named(regs, "--reg NAME=VALUE"), _memory(mem))
+    question = Question(
+        insn,
+        _named(regs, "--reg NAME=VALUE"),
+        _memory(_pair(each, "--mem ADDR=HEX") for each in mem),
+    )
     got = _execute(linked, emulator, question)
     status = answer_all(settings.format, [insn], lambda _: got)
     return status or int(got.value["result"] != 1)
@@ -81,12 +85,20 @@ def _as_text(insn: str, done: Stepped) -> Iterator[str]:
 
 
 def _named(pairs: Sequence[str], usage: str) -> dict[str, int]:
-    return {name: _number(value) for name, value in (_pair(each, usage) for each in pairs)}
+    named = dict[str, int]()
+    for name, text in (_pair(each, usage) for each in pairs):
+        value = _number(text)
+        if named.setdefault(name, value) != value:
+            raise UprobesSimError(f"{name} is given twice: {named[name]:#x} and {value:#x}")
+    return named
 
 
-def _memory(pairs: Sequence[str]) -> dict[int, bytes]:
-    usage = "--mem ADDR=HEX"
-    return {_number(at): _bytes(data) for at, data in (_pair(each, usage) for each in pairs)}
+def _memory(pairs: Iterable[tuple[object, object]]) -> dict[int, bytes]:
+    memory = dict[int, bytes]()
+    for at, data in ((_number(at), _bytes(data)) for at, data in pairs):
+        if memory.setdefault(at, data) != data:
+            raise UprobesSimError(f"memory at {at:#x} is given twice")
+    return memory
 
 
 def _pair(text: str, usage: str) -> tuple[str, str]:
@@ -116,7 +128,7 @@ def _from_line(line: str) -> Question:
     return Question(
         value["insn"],
         {name: _number(each) for name, each in regs.items()},
-        {_number(at): _bytes(data) for at, data in mem.items()},
+        _memory(mem.items()),
     )
 
 

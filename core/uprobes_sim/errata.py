@@ -25,6 +25,8 @@ class Erratum:
     besides: Literal["return", "trap"] | None = None
     """What of a probe, and not its instruction, it concerns: that it is a return probe; or that
     it is refused, being on a trap, but was registered while nobody mapped the file."""
+    bits: Literal[64, 32] | None = None
+    """Width of the tasks whose probes it concerns so; None: any."""
     cpus: tuple[str, ...] = ()
     """Processors (`ArchInfo.cpus`) that show it; none named: all."""
     instructions: str

@@ -214,7 +214,8 @@ class Explainer:
     def besides(self, what: str) -> Iterator[Caution]:
         """Warn of the defects in force that concern a probe for being *what*."""
         for erratum in self._known:
-            if erratum.besides == what and erratum.id in self.config.in_force:
+            fits = erratum.besides == what and erratum.bits in (None, self.info.abi.bits)
+            if fits and erratum.id in self.config.in_force:
                 yield Caution(erratum.id, erratum.severity, erratum.effect)
 
     @cached_property

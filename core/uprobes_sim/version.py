@@ -426,11 +426,13 @@ def parse_release(text: str, rows: Sequence[Release] = RELEASES) -> Release:
     Raises:
         UnknownKernelError: not a release, older than the table or newer.
     """
-    match = re.fullmatch(r"(\d+)\.(\d+)(?:\.\d+)?", text)
+    match = re.fullmatch(r"(\d+)(?:\.(\d+)(?:\.\d+)?)?", text)
     oldest, newest = (".".join(map(str, r)) for r in (RELEASES[0], RELEASES[-1]))
-    if match is None:
+    major = None if match is None else int(match[1])
+    known = major is not None and RELEASES[0][0] <= major <= RELEASES[-1][0]
+    if match is None or (known and match[2] is None):
         raise UnknownKernelError(f"{text!r} is no kernel release; write it like 6.1 or 6.1.192")
-    release = (int(match[1]), int(match[2]))
+    release = (int(match[1]), int(match[2] or 0))
     if not RELEASES[0] <= release <= RELEASES[-1]:
         raise UnknownKernelError(f"kernel {text} is not modelled; {oldest} to {newest} are")
     return max(row for row in rows if row <= release)

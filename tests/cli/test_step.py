@@ -147,6 +147,19 @@ def test_a_bad_line_gets_its_error(line: str, reason: str) -> None:
     [
         pytest.param(["60000000", "--reg", "gpr3"], "is not --reg NAME=VALUE", id="no value"),
         pytest.param(["60000000", "--mem", "=00"], "is not --mem ADDR=HEX", id="no address"),
+        pytest.param(
+            ["60000000", "--reg", "gpr4=1", "--reg", "gpr4=2"], "gpr4 is given twice", id="two"
+        ),
+        pytest.param(
+            ["60000000", "--mem", "0x1000=00", "--mem", "4096=0011"],
+            "memory at 0x1000 is given twice",
+            id="two at one address",
+        ),
+        pytest.param(
+            ["60000000", "--mem", "0x1000=0011", "--mem", "0x1001=12"],
+            "memory at 0x1001 is given twice",
+            id="overlapping",
+        ),
         pytest.param(["-", "--reg", "gpr3=1"], "come with each line", id="with a filter"),
         pytest.param(["6000000"], "is no instruction", id="digits"),
     ],

@@ -280,6 +280,13 @@ def test_return_probes_are_warned_of_their_own_defects(tmp_path: Path) -> None:
     assert "powerpc.retval_negated" not in rules_of(checker(path).check("add3"))
 
 
+@pytest.mark.parametrize(("target", "warned"), [("x86_64", True), ("x86", False)])
+def test_the_system_call_of_a_trampoline_concerns_64_bit_tasks(target: str, warned: bool) -> None:
+    found = checker(program(target, "add3"), "6.12").check("add3%return")
+
+    assert ("x86.return_seccomp" in rules_of(found)) == warned
+
+
 def test_exits_of_many_functions_are_found_by_a_wildcard() -> None:
     found = checker(program("powerpc64le", "add3")).exits("add*")
 

@@ -295,6 +295,7 @@ ROWS: Final = (
             until=(6, 14),
             config="a 64-bit task under a seccomp filter that does not know system call 335",
             besides="return",
+            bits=64,
             instructions="any with a return probe",
             effect="the trampoline makes a system call (uretprobe), which the filter of a "
             "container or service refuses: the function never returns, or the program is killed",
