@@ -32,7 +32,7 @@ from uprobes_sim.events import (
     UnknownSyscall,
 )
 from uprobes_sim.linker import Linked, find, find_entry_point
-from uprobes_sim.loader import Program, load
+from uprobes_sim.loader import Program, load, parse
 from uprobes_sim.machine import Machine
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.probes import Place, ProbeSpec, parse_probe, resolve
@@ -74,12 +74,22 @@ def run(
     Raises:
         UprobesSimError: bad input, in one line.
     """
-    elf = load(program)
+    return _run_elf(load(program), argv, probes, options, stdin, emit)
+
+
+def _run_elf(
+    elf: Program,
+    argv: Sequence[str],
+    probes: Sequence[str],
+    options: Options,
+    stdin: BinaryIO,
+    emit: Emit,
+) -> int:
     linked = link_for(elf, options)
     config = configure(linked, options)
     probed = [_resolve(text, elf, linked) for text in probes]
     source = Stdin(stdin)
-    args = (str(program), *argv)
+    args = (str(elf.path), *argv)
 
     ours = _Run(elf, args, linked, config, source, emit, keep_regs=options.regs)
     if not ours.register(probed, _warnings(probed, elf, linked, options)):
@@ -138,8 +148,10 @@ def demonstration(arch: str, options: Options, *, emit: Emit) -> int:
     if options.bits == 32:
         demo = demo.get("bits32", demo)
     chosen = replace(options, arch=arch)
-    with resources.as_file(folder / demo["program"]) as program:
-        return run(program, demo["argv"], demo["probes"], chosen, stdin=BytesIO(), emit=emit)
+    data = (folder / demo["program"]).read_bytes()
+    # As if it lay in the root folder: its start-up code measures its name, wherever that is.
+    elf = parse(Path("/", demo["program"]), data)
+    return _run_elf(elf, demo["argv"], demo["probes"], chosen, BytesIO(), emit)
 
 
 @dataclass(frozen=True, slots=True)
