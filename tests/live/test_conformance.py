@@ -33,18 +33,25 @@ def test_the_running_kernel_judges_samples_of_x86_alike() -> None:
     done = judged("x86")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "oracle     2 passed" in done.stdout
+    assert "oracle     4 passed" in done.stdout
     assert done.stdout.splitlines()[-1] == "passed"
 
 
 @pytest.mark.usefixtures("kernel")
-def test_a_wrong_verdict_is_seen() -> None:
-    done = judged("live.refuses_nop:plugin")
+@pytest.mark.parametrize(
+    ("mistake", "insn", "says"),
+    [
+        ("refuses_nop", "nop (90", "EINVAL here, accepted by the running kernel"),
+        ("steps_push", "push rax (50", "xol here, emulate by the running kernel"),
+    ],
+)
+def test_a_mistake_is_seen(mistake: str, insn: str, says: str) -> None:
+    done = judged(f"live.wrong_x86:{mistake}")
 
     assert (done.returncode, done.stderr) == (1, "")
-    assert "oracle     2 failed" in done.stdout
-    assert "nop (90" in done.stdout
-    assert "EINVAL here, accepted by the running kernel" in done.stdout
+    assert "oracle     2 passed, 2 failed" in done.stdout
+    assert insn in done.stdout
+    assert says in done.stdout
 
 
 def test_a_backend_that_does_not_claim_the_kernel_is_not_compared_with_it() -> None:

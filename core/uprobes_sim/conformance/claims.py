@@ -40,7 +40,7 @@ CLAIMS: Final = {
         Claim("fork", "processes", "children and threads have registers of their own"),
         Claim("scan", "scan", "an array of instructions is judged at once"),
         Claim("qemu", "oracle", "the engine does what QEMU does"),
-        Claim("kernel", "oracle", "the running kernel accepts and refuses the same"),
+        Claim("kernel", "oracle", "the running kernel accepts, steps and emulates the same"),
     )
 }
 

@@ -53,18 +53,50 @@ class KernelJudge:
         Raises:
             NoLiveKernel: the kernel does not run such programs.
         """
-        swbp, most = self._info.swbp_insn, self._info.max_insn_bytes
-        start = swbp * (self.stride // len(swbp))  # where the program would run, if it ever did
-        slots = [code.ljust(self.stride, b"\0") for code in (start, *codes)]
-        places = range(self.stride, self.stride * len(slots), self.stride)
-        write_program(path, self._info, b"".join(slots))
+        slots, places = self._write(codes, path)
+        most = self._info.max_insn_bytes
         ours = [
-            self._verdict(slot[:most], CODE + at)
-            for slot, at in zip(slots[1:], places, strict=True)
+            self._verdict(slot[:most], CODE + at) for slot, at in zip(slots, places, strict=True)
         ]
         with loaded(path):
             theirs = self._live.verdicts(path, [PAGE_SIZE + at for at in places], ours)
         return list(zip(ours, theirs, strict=True))
+
+    def misjudged_steps(self, count: int, random: Random, path: Path) -> list[str]:
+        """List which of *count* samples of each row are not executed as the backend says.
+
+        A stepped instruction, and no emulated one, has the kernel map its page of slots. Registers
+        are those of a program that starts, so that operands in memory fault: in the slot.
+
+        Raises:
+            NoLiveKernel: as for `verdicts`.
+        """
+        bench = self._bench
+        drawn = (case for row in bench.samples.rows for case in bench.draw(row, count, random))
+        cases = [case for case in drawn if bench.refusal(case) is None]
+        _, places = self._write([case.sample.insn for case in cases], path)
+        found = list[str]()
+        together = self._live.together
+        for first in range(0, len(cases), together):
+            some = list(zip(cases, places, strict=True))[first : first + together]
+            with self._live.probing(path, [PAGE_SIZE + at for _, at in some]):
+                for case, at in some:
+                    with loaded(path) as program:
+                        how = "xol" if program.steps_in_a_slot(CODE + at) else "emulate"
+                    said = bench.mechanism(case)
+                    if how != said:
+                        found.append(
+                            f"{bench.describe(case)}: {said} here, {how} by the running kernel"
+                        )
+        return found
+
+    def _write(self, codes: list[bytes], path: Path) -> tuple[list[bytes], range]:
+        """Write a program; give the codes as they lie in it, and where in its text they do."""
+        swbp = self._info.swbp_insn
+        start = swbp * (self.stride // len(swbp))  # where the program would run, if it ever did
+        slots = [code.ljust(self.stride, b"\0") for code in (start, *codes)]
+        write_program(path, self._info, b"".join(slots))
+        return slots[1:], range(self.stride, self.stride * len(slots), self.stride)
 
     def _verdict(self, insn: bytes, vaddr: int) -> str:
         refusal = self._bench.refusal_of(insn, Vaddr(vaddr))

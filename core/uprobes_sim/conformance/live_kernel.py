@@ -35,6 +35,11 @@ _PMU: Final = Path("/sys/bus/event_source/devices/uprobe/type")
 _PERF_ATTR_SIZE: Final = 72
 _PERF_FLAG_FD_CLOEXEC: Final = 8
 _PR_SET_PDEATHSIG: Final = 1
+_PTRACE_TRACEME, _PTRACE_POKEUSER, _PTRACE_SINGLESTEP = 0, 6, 9
+_IP_OF_USER: Final = 128
+"""Where `struct user` of x86-64 has ip; it is that of 32-bit tasks, too."""
+_SLOTS: Final = "[uprobes]"
+"""What the kernel calls the page of slots; it is there from the first copy on."""
 
 _C: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -220,8 +225,31 @@ def open_kernel(info: ArchInfo) -> LiveKernel:
     return found
 
 
+class Loaded:
+    """A program that was stopped where it starts."""
+
+    def __init__(self, pid: int) -> None:
+        """Trace the process *pid*, which has stopped for us."""
+        self._pid = pid
+
+    def steps_in_a_slot(self, vaddr: int) -> bool:
+        """Execute the probed instruction at *vaddr*; tell whether it was a copy that was stepped.
+
+        Once only: the page of slots stays.
+        """
+        self._ptrace(_PTRACE_POKEUSER, _IP_OF_USER, vaddr)
+        self._ptrace(_PTRACE_SINGLESTEP, 0, 0)
+        os.waitpid(self._pid, os.WUNTRACED)
+        maps = Path(f"/proc/{self._pid}/maps").read_text()
+        return any(line.endswith(_SLOTS) for line in maps.splitlines())
+
+    def _ptrace(self, request: int, addr: int, data: int) -> None:
+        where, what = ctypes.c_void_p(addr), ctypes.c_void_p(data)
+        _checked(_C.ptrace(request, self._pid, where, what))
+
+
 @contextmanager
-def loaded(path: Path) -> Iterator[None]:
+def loaded(path: Path) -> Iterator[Loaded]:
     """Have a program mapped that does not run: it stops where it starts.
 
     Raises:
@@ -233,7 +261,7 @@ def loaded(path: Path) -> Iterator[None]:
         raise NoLiveKernel(f"this kernel runs no such program: {exc.strerror}") from None
     try:
         os.waitpid(process.pid, os.WUNTRACED)
-        yield
+        yield Loaded(process.pid)
     finally:
         process.kill()
         process.wait()
@@ -242,4 +270,4 @@ def loaded(path: Path) -> Iterator[None]:
 def _stop_when_loaded() -> None:
     """Be traced, so that execve stops; and end with the tracer."""
     _C.prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-    _C.ptrace(0, 0, 0, 0)
+    _C.ptrace(_PTRACE_TRACEME, 0, 0, 0)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -101,11 +102,36 @@ def test_the_running_kernel_accepts_and_refuses_the_same(
     codes = judge.samples(suite.choice.some(OF_A_ROW), random)
     codes += [random.randbytes(judge.stride) for _ in range(suite.choice.some(BY_CHANCE))]
 
-    try:
+    with known_programs():
         wrong = judge.differences(codes, tmp_path / "samples")
-    except NoLiveKernel as exc:
-        pytest.skip(str(exc))
     suite.results.cases["judged"] += len(codes)
 
+    assert not wrong, shown(wrong)
+
+
+@pytest.mark.claim("kernel")
+def test_the_running_kernel_steps_and_emulates_the_same(
+    suite: Suite, linked: Linked, live: LiveKernel, tmp_path: Path
+) -> None:
+    judge = KernelJudge(linked, live)
+    random = Random(f"{suite.choice.seed} kernel steps {linked.info.abi}")
+
+    with known_programs():
+        wrong = judge.misjudged_steps(1, random, tmp_path / "samples")
+
+    assert not wrong, shown(wrong)
+
+
+@contextmanager
+def known_programs() -> Iterator[None]:
+    """Skip what the running kernel has no programs for."""
+    try:
+        yield
+    except NoLiveKernel as exc:
+        pytest.skip(str(exc))
+
+
+def shown(wrong: list[str]) -> str:
+    """Give the first of what is wrong, and how much more there is."""
     more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
-    assert not wrong, " | ".join(wrong[:SHOWN]) + more
+    return " | ".join(wrong[:SHOWN]) + more
