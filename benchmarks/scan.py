@@ -1,7 +1,8 @@
 """Speed and memory of a scan: `python benchmarks/scan.py FILE...`.
 
 `uprobes-sim scan FILE`, the whole process, against `objdump -d FILE`, in turn; the median counts.
-The first scan fills the caches and is told of by itself. `--growth FILE` scans the code of FILE
+The aims are 10 times as fast for x86 and 15 times for powerpc. The first scan fills the caches
+and is told of by itself. `--growth FILE` scans the code of FILE
 from 1 to 64 MiB of it, which shows whether time grows as the code does. Give a file of another
 architecture with the name of its objdump: `powerpc64le-linux-gnu-objdump:cc1`.
 """

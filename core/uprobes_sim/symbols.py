@@ -7,7 +7,6 @@ from functools import cached_property
 from struct import Struct
 from typing import Final
 
-from uprobes_sim.gopclntab import read_functions
 from uprobes_sim.sections import Section as Section
 from uprobes_sim.sections import Sections, read_sections, string_at
 from uprobes_sim.uapi import Bits, ByteOrder
@@ -157,6 +156,8 @@ def read_symbols(data: bytes) -> SymbolTable:
 
 def _go_functions(found: Sections, data: bytes) -> Iterator[Symbol]:
     """Take the functions that a stripped Go program names for its own use."""
+    from uprobes_sim.gopclntab import read_functions  # few programs are
+
     for function in read_functions(found, data):
         yield Symbol(function.name, function.start, function.size, 0, "STT_FUNC")
 
