@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 
 @pytest.mark.parametrize(
     ("first", "last"),
-    [(0, 200), pytest.param(200, 2_000, marks=pytest.mark.slow)],
+    [(0, 200), pytest.param(200, 2_000, marks=pytest.mark.campaign)],
     ids=["a sample", "2,000"],
 )
 def test_a_broken_file_is_answered_or_told_in_one_line(first: int, last: int) -> None:

@@ -105,7 +105,7 @@ def test_three_hundred_damaged_files_are_answered(tmp_path: Path) -> None:
     check(range(300), tmp_path / "mutant")
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_two_thousand_damaged_files_are_answered(tmp_path: Path) -> None:
     check(range(300, 2300), tmp_path / "mutant")
 

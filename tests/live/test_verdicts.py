@@ -49,7 +49,7 @@ def test_a_library_is_judged_alike_where_it_lies(kernel: LiveKernel, tmp_path: P
     assert list(file_disagreements(code, sample, kernel, tmp_path)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("bits", [64, 32])
 def test_many_encodings_by_chance_are_judged_alike(
     bits: Bits, kernel: LiveKernel, tmp_path: Path

@@ -54,13 +54,13 @@ def test_unicorn_is_wrong_only_where_we_know(bits: Bits) -> None:
     judge_legacy(bits, cases=1000, seed=2)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("bits", [64, 32])
 def test_many_more_vex_instructions_are_the_processors(bits: Bits) -> None:
     judge_vex(bits, cases=10_000, seed=3)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("bits", [64, 32])
 def test_unicorn_is_wrong_nowhere_else(bits: Bits) -> None:
     judge_legacy(bits, cases=10_000, seed=4)

@@ -39,7 +39,7 @@ def test_so_they_are_on_other_processors(cpu: str) -> None:
         assert_equal(court, part)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("abi", ABIS, ids=str)
 def test_half_a_million_random_words_are_judged_as_one_by_one(abi: Abi) -> None:
     court = judge(abi, "6.18")

@@ -45,7 +45,7 @@ def test_what_older_decoders_read_otherwise_is_judged_as_one_by_one(lead: str, k
         assert_equal(court, part)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("bits", [32, 64])
 def test_half_a_million_random_bytes_are_judged_as_one_by_one(bits: Literal[32, 64]) -> None:
     court = judge(bits)
