@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -50,6 +50,35 @@ class Boundary:
     basis: str
 
 
+@dataclass(slots=True)
+class _Walk:
+    """The instructions from a start on, as far as somebody wanted to know: each is read once."""
+
+    more: Iterator[tuple[Vaddr, Flow]]
+    end: int
+    """Behind the last of them."""
+    starts: list[Vaddr] = field(default_factory=list)
+    leaves: int | None = None
+    """End of the first behind which the program does not go on."""
+    unknown: int | None = None
+    """Place of the first that is none."""
+
+    def go_to(self, vaddr: int) -> None:
+        """Read on up to and with the instruction at *vaddr*."""
+        while self.end <= vaddr:
+            at, flow = next(self.more)
+            self.starts.append(at)
+            self.end = at + flow.size
+            if self.leaves is None and not flow.goes_on:
+                self.leaves = self.end
+            if self.unknown is None and flow.kind == "unknown":
+                self.unknown = at
+
+    def holding(self, vaddr: int) -> Vaddr:
+        """Find the start of the instruction that *vaddr* is in."""
+        return self.starts[bisect_right(self.starts, vaddr) - 1]
+
+
 class Code:
     """The code of one file."""
 
@@ -59,6 +88,7 @@ class Code:
         self.frames = Frames(program)
         self.hook = hook
         self.info = info
+        self._walks: dict[Vaddr, _Walk] = {}
 
     @property
     def alignment(self) -> int:
@@ -135,12 +165,21 @@ class Code:
         known = self._known_start(vaddr)
         if known is not None:
             start, basis = known
-            for at, flow in self.walk(start, vaddr + 1):
-                if flow.kind == "unknown" and self.info.swbp_size == 1:
-                    break  # data in the code: what comes behind it is not known
-                if at + flow.size > vaddr:
-                    return Boundary(at == vaddr, at, 1.0, basis)
+            walk = self._walked(start, vaddr)
+            # Data in the code: what comes behind it is not known.
+            lost = walk.unknown is not None and walk.unknown <= vaddr and self.info.swbp_size == 1
+            if not lost:
+                at = walk.holding(vaddr)
+                return Boundary(at == vaddr, at, 1.0, basis)
         return self._guess(vaddr)
+
+    def _walked(self, start: Vaddr, vaddr: int) -> _Walk:
+        """Give the walk from *start*, which has come to *vaddr*."""
+        if start not in self._walks:
+            self._walks[start] = _Walk(self.walk(start, 1 << 64), start)
+        walk = self._walks[start]
+        walk.go_to(vaddr)
+        return walk
 
     def _known_start(self, vaddr: Vaddr) -> tuple[Vaddr, str] | None:
         """Find the nearest instruction before *vaddr* whose start the file tells."""
@@ -157,7 +196,8 @@ class Code:
 
     def _flows(self, start: Vaddr, vaddr: Vaddr) -> bool:
         """Tell whether the program gets from *start* to *vaddr* without a jump."""
-        return all(flow.goes_on for at, flow in self.walk(start, vaddr) if at + flow.size <= vaddr)
+        leaves = self._walked(start, vaddr).leaves
+        return leaves is None or leaves > vaddr
 
     @cached_property
     def pointers(self) -> list[Vaddr]:
