@@ -150,6 +150,7 @@ def test_reproducers_of_powerpc_compile(erratum: str, tmp_path: Path) -> None:
         (["--emit", "c"], "--emit wants the ID"),
         (["powerpc.wide_ctr", "--emit", "c"], "there is no reproducer of powerpc.wide_ctr"),
         (["x86.avx_as_far_call", "--emit", "perf"], "takes a 32-bit task"),
+        (["x86.unregister_rewritten", "--emit", "bpftrace"], "takes the probe away half-way"),
         (["x86.avx", "--emit", "c"], "no erratum is called x86.avx"),
     ],
 )

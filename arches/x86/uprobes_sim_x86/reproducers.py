@@ -172,20 +172,24 @@ spot: pushfq
 pop %rax
 and $0x100, %eax
 ret"""),
-    concerns.RED_ZONE.id: Reproducer("""
+    concerns.RED_ZONE.id: Reproducer(
+        """
 mov $2, %r9d
 movq $7, -16(%rsp)
 spot: .byte 0x0f, 0x1f, 0x44, 0x00, 0x00 /* the no-op of five bytes */
 dec %r9d
 jnz spot
 mov -16(%rsp), %rax
-ret"""),
+ret""",
+        hits=2,
+    ),
     concerns.FORK_OPTIMISED.id: Reproducer(
         """
 spot: .byte 0x0f, 0x1f, 0x44, 0x00, 0x00 /* the no-op of five bytes */
 mov $1, %eax
 ret""",
         _CHILD,
+        hits=2,
     ),
     concerns.REP.id: Reproducer(
         """
@@ -223,6 +227,7 @@ ret""",
 spot: .byte 0x49, 0x8b, 0x05, 0xf9, 0xff, 0xff, 0xff /* mov -7(%rip), %rax with REX.B */
 ret""",
         _AFTERWARDS,
+        holds_probe=True,
     ),
     concerns.RETURN_SECCOMP.id: Reproducer(
         """

@@ -31,6 +31,7 @@ echo "without a probe:"
 "$dir/victim" || true
 echo "with a probe:"
 {probe}
+echo "right with a probe: {right}; hits: {hits}. No value: killed by a signal"
 """
 
 _VICTIM: Final = """\
@@ -58,6 +59,7 @@ __asm__(".pushsection .text\\n"
         "body:\\n"
 {asm}
         ".size body, . - body\\n"
+        ".size spot, . - spot\\n"
         ".popsection\\n");
 
 {shown}
@@ -73,9 +75,10 @@ _PROBES: Final = {
     "bpftrace": """\
 bpftrace -c "$dir/victim" -e "{kind}:$dir/victim:spot {{ @hits = count(); }}" """.rstrip(),
     "perf": """\
-perf probe -q -x "$dir/victim" --add 'reproducer:spot=spot{suffix}'
-perf stat -e reproducer:{event} "$dir/victim" || true
-perf probe -q --del reproducer:{event}""",
+event=reproducer_$$:{event}
+perf probe -q -x "$dir/victim" --add "reproducer_$$:spot=spot{suffix}"
+trap 'perf probe -q --del "$event"; rm -rf "$dir"' EXIT
+perf stat -e "$event" "$dir/victim" || true""",
 }
 
 
@@ -90,6 +93,10 @@ class Reproducer:
     """C: `static long shown(int fd)`, what is looked at. The tools of scripts give no fd: -1."""
     right: str = "without.value"
     """C: what it should be with a probe."""
+    hits: int = 1
+    """How many there should be."""
+    holds_probe: bool = False
+    """It needs the fd, which scripts do not have."""
     flags: str = ""
     """More for the compiler."""
     returns: bool = False
@@ -115,6 +122,8 @@ def emit(erratum: Erratum, reproducer: Reproducer, language: Language, compiler:
             suffix="%return" if reproducer.returns else "",
             event="spot__return" if reproducer.returns else "spot",
         ),
+        right="as without one" if reproducer.right == "without.value" else reproducer.right,
+        hits=reproducer.hits,
     )
 
 
