@@ -127,7 +127,7 @@ def test_scripts_are_shell_that_builds_a_victim(
     (tmp_path / "victim.c").write_text(victim)
     program = compiled(victim)(tmp_path)
     assert subprocess.run([program], capture_output=True, check=False).returncode == 0
-    assert f"{language} " in script.rpartition("with a probe")[2]
+    assert f"{language} " in script.rpartition("echo \"with a probe")[2]
 
 
 @pytest.mark.parametrize("erratum", POWERPC_IDS)
