@@ -117,6 +117,16 @@ CASES: Final = (
         linux=0,
         right=0x90,
     ),
+    Case(
+        "int3 of its own, after a page fault",
+        "6a006a00680400000468400040004889e6bf0500000031d241ba08000000b80d0000000f05"  # SIGTRAP
+        "48c7042456004000bf0b000000b80d0000000f05"  # SIGSEGV: goes on at the probe
+        "880425000000008bbac0000000c1e70403bac8000000" + EXIT,  # %al to 0; 16 err + trapno
+        "90",
+        "cc",
+        linux=16 * 6 + 14,
+        right=3,
+    ),
     Case("ud2 xen nop", "", "0f0b78656e90", "31ff" + EXIT, linux=0, right=-Signal.SIGILL),
     Case("REX2 nop", "", "d50090", "31ff" + EXIT, linux=0, right=-Signal.SIGILL),
     *(

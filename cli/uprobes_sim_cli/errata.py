@@ -48,7 +48,9 @@ def _emit(arch: str, erratum: Erratum, language: "Language") -> int:
     if reproducer.bits == 32 and language != "c":
         raise UprobesSimError(f"{erratum.id} takes a 32-bit task: there is --emit c only")
     if reproducer.holds_probe and language != "c":
-        raise UprobesSimError(f"{erratum.id} takes the probe away half-way: there is --emit c only")
+        raise UprobesSimError(
+            f"{erratum.id} takes a program that holds the probe: there is --emit c only"
+        )
     with writing(STDOUT):
         print(emit(erratum, reproducer, language, compiler), end="")
     return 0

@@ -158,6 +158,8 @@ def _handle_foreign_trap(up: Uprobes, task: Task, bp_vaddr: Vaddr) -> None:
         why = "no probe and no trap is there any more"
         up.record(Act.RESTART, why, task=task, vaddr=bp_vaddr)
         return
+    if task.thread.claimed_trap_nr is not None:
+        task.thread.trap_nr, task.thread.error_code = task.thread.claimed_trap_nr, 0
     forced = up.has("sigtrap_forced")
     if forced:
         task.force_sig(SigInfo(Signal.SIGTRAP, SiCode.SI_KERNEL))

@@ -87,6 +87,9 @@ class Thread:
     """What the processor said of that exception (error_code, dsisr)."""
     fault_address: int = 0
     """Where it was, for a page fault (cr2, dar)."""
+    claimed_trap_nr: int | None = None
+    """What `trap_nr` should be if the trap that uprobes have claimed is the program's own; None:
+    the kernel forgets it."""
 
 
 def _no_files() -> "FilesStruct":

@@ -273,6 +273,24 @@ def test_a_trap_that_nobody_maps_is_worse_than_no_hits_on_powerpc(tmp_path: Path
     assert "powerpc.trap_livelock" not in rules_of([plain])
 
 
+def test_a_trap_that_nobody_maps_is_worse_than_no_hits_on_x86(tmp_path: Path) -> None:
+    code = bytes.fromhex("ccc3")  # int3; ret
+    elf = Elf(
+        segments=(Segment(CODE, code, flags=R | X),),
+        symbols=(Sym("f", CODE, size=2),),
+        machine=62,
+    )
+    path = tmp_path / "program"
+    path.write_bytes(elf.build())
+
+    (trap,) = checker(path).check("f")
+    (plain,) = checker(path).check("f+1")
+
+    assert (trap.verdict.rule, trap.verdict.warnings[0].severity) == ("x86.trap", "kills")
+    assert trap.verdict.warnings[0].rule == "x86.trap_livelock"
+    assert "x86.trap_livelock" not in rules_of([plain])
+
+
 def test_return_probes_are_warned_of_their_own_defects(tmp_path: Path) -> None:
     path = program("powerpc64le", "add3")
 

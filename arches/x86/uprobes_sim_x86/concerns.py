@@ -142,6 +142,9 @@ AVX_REFUSED: Final = Defect("x86.avx_refused", lambda insn: False)
 RETURN_SECCOMP: Final = Defect("x86.return_seccomp", lambda insn: False)
 """Concerns return probes, whatever the instruction."""
 WORD_NOP: Final = Defect("x86.word_nop_refused", lambda insn: False)
+OWN_INT3: Final = Defect("x86.int3_trap_nr", lambda insn: False)
+"""Concerns traps of the program's own, as the next one."""
+TRAP_LIVELOCK: Final = Defect("x86.trap_livelock", lambda insn: False)
 
 NOT_EMULATED: Final = (AVX_AS_JUMP, AVX_AS_CALL, XCHG_R8, SIGILL_SKIPPED)
 """Where these do not act, the processor executes what the kernel would emulate."""

@@ -275,6 +275,34 @@ ROWS: Final = (
     ),
     Row(
         Erratum(
+            id=concerns.OWN_INT3.id,
+            since=(3, 5),
+            until=None,
+            instructions="int3 of the program's own, in a process that has a probe",
+            effect="its signal handler finds number and error code of the exception before it, "
+            "or 0 (REG_TRAPNO, REG_ERR)",
+            severity="note",
+            evidence=f"{_LIVE}; {_MEMORY}",
+            upstream=_UNKNOWN,
+        ),
+        concerns.OWN_INT3.concerns,
+    ),
+    Row(
+        Erratum(
+            id=concerns.TRAP_LIVELOCK.id,
+            since=(3, 7),
+            until=None,
+            besides="trap",
+            instructions="int3 in the file, registered while nobody maps it",
+            effect="in a process with another live probe it never returns, signals or hits",
+            severity="kills",
+            evidence=f"{_LIVE}; {_MEMORY}",
+            upstream=_UNKNOWN,
+        ),
+        concerns.TRAP_LIVELOCK.concerns,
+    ),
+    Row(
+        Erratum(
             id=concerns.REX_B_LOST.id,
             since=(3, 5),
             until=None,

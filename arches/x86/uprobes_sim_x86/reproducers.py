@@ -74,9 +74,37 @@ static long shown(int fd)
 
 	(void)fd;
 	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGTRAP, &action, NULL);
 	if (!sigsetjmp(back, 1))
 		body();
 	return number;
+}"""
+
+_UNMAPPED: Final = """\
+static void handler(int signal)
+{
+	(void)signal;
+}
+
+static long shown(int fd)
+{
+	static const unsigned char code[] = { 0xcc, 0xc3 }; /* int3, ret */
+	char path[32];
+	void *mapped;
+	int file = memfd_create("trap", 0);
+
+	if (file < 0 || write(file, code, sizeof(code)) != sizeof(code))
+		exit(2);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	if (fd >= 0 && probe(path, 0) < 0)
+		exit(2); /* it is not there that a trap is refused */
+	mapped = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+	if (mapped == MAP_FAILED)
+		exit(2);
+	signal(SIGTRAP, handler);
+	alarm(1);
+	((void (*)(void))mapped)();
+	return body();
 }"""
 
 _AFTERWARDS: Final = """\
@@ -221,6 +249,20 @@ xor %eax, %eax
 spot: mov (%rax), %al
 ret""",
         _TRAP_NUMBER,
+    ),
+    concerns.OWN_INT3.id: Reproducer(
+        """
+spot: nop
+int3
+ret""",
+        _TRAP_NUMBER,
+    ),
+    concerns.TRAP_LIVELOCK.id: Reproducer(
+        """
+spot: mov $1, %eax
+ret""",
+        _UNMAPPED,
+        holds_probe=True,
     ),
     concerns.REX_B_LOST.id: Reproducer(
         """

@@ -57,8 +57,8 @@ static unsigned long offset_of_spot(void)
 	return found;
 }
 
-/* Put a uprobe on spot, for this process; answer a file descriptor, or a negative errno. */
-static int probe(void)
+/* Put a uprobe on a place in a file, for this process; answer a file descriptor, or a negative errno. */
+static int probe(const char *path, unsigned long offset)
 {
 	struct perf_event_attr attr;
 	int type = 0, fd;
@@ -73,8 +73,8 @@ static int probe(void)
 	attr.type = type;
 	attr.size = sizeof(attr);
 	attr.config = @RETURNS@; /* 1: a return probe */
-	attr.config1 = (unsigned long)"/proc/self/exe";
-	attr.config2 = offset_of_spot();
+	attr.config1 = (unsigned long)path;
+	attr.config2 = offset;
 	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 	return fd < 0 ? -errno : fd;
 }
@@ -97,7 +97,7 @@ static struct outcome trial(int probed)
 	pid_t child = fork();
 
 	if (child == 0) {
-		int fd = probed ? probe() : -1;
+		int fd = probed ? probe("/proc/self/exe", offset_of_spot()) : -1;
 
 		alarm(10); /* some defects make endless loops */
 		if (probed && fd < 0)
