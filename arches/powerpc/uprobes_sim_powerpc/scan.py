@@ -3,7 +3,6 @@
 Cells of words are told apart by their primary opcodes and by their last eleven bits.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from uprobes_sim.arch import Abi
 from uprobes_sim.scan import cache
-from uprobes_sim.scan.arrays import AnyArray, Bools, Uint32s, Uint64s
+from uprobes_sim.scan.arrays import AnyArray, Bools, Int64s, Uint32s, Uint64s
 from uprobes_sim.scan.sweep import Piece, Places, Sweep, cut
 from uprobes_sim.version import Config
 from uprobes_sim_powerpc.insn import is_prefix
@@ -21,7 +20,14 @@ Words = Uint32s
 _PREFIX_OPCODE: Final = 1
 _LOST_NONVOLATILE: Final = "powerpc.lost_nonvolatile"
 """An erratum to which it matters which registers are written."""
-_UNKNOWN: Final = 0xFFFFFFFF
+_UNKNOWN: Final = -1
+_MANY: Final = 1 << 12
+"""Words of which most forms are learnt."""
+_WORTH: Final = 128
+"""A table of all cells is made anew for one word in so many that it would tell."""
+_SLOT_BITS: Final = 14
+_SLOTS: Final = 1 << _SLOT_BITS
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 _LINE: Final = 64
 _ROOM: Final = 8
 
@@ -40,6 +46,60 @@ def _key(value: AnyArray, relevant: Words) -> Uint64s:
     return value.astype(np.uint64) << np.uint64(32) | relevant
 
 
+class _Desk:
+    """Arrays to work in: of a piece's size each new one would cost a page fault for each page."""
+
+    def __init__(self, count: int) -> None:
+        """Have room for *count* words."""
+        self.words = np.empty(count, np.uint32)
+        self.high = np.empty(count, np.uint32)
+        self.low = np.empty(count, np.uint32)
+        self.cell = np.empty(count, np.int64)
+        self.forms = np.empty(count, np.int64), np.empty(count, np.int64)
+        self.open = np.empty(count, np.bool_)
+        self.at = np.arange(0, 4 * count, 4)
+        self.size = np.full(count, 4, np.uint8)
+
+
+class _Forms:
+    """Numbers of forms, by their names and by keys: what is met often is found by arrays."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._numbers: dict[str, int] = {}
+        self._keys = np.zeros(_SLOTS, np.uint64)
+        self._found = np.full(_SLOTS, _UNKNOWN, np.int64)
+        """Of the key in the same slot. Where two keys want one, the first stays in it."""
+
+    def number(self, name: str, index: int, new: list[tuple[str, int]]) -> int:
+        """Number the form *name*; where it is met the first time, it is noted in *new*."""
+        if name not in self._numbers:
+            self._numbers[name] = len(self._numbers)
+            new.append((name, index))
+        return self._numbers[name]
+
+    def numbers(self, keys: Uint64s, places: Places, new: list[tuple[str, int]]) -> Int64s:
+        """Number the forms that *keys* stand for; *places*: of the instructions."""
+        slots = (keys * _SPREAD >> np.uint64(64 - _SLOT_BITS)).astype(np.int64)
+        found = np.where(self._keys[slots] == keys, self._found[slots], _UNKNOWN)
+        missing = np.flatnonzero(found == _UNKNOWN)
+        if len(missing):
+            some, first, which = np.unique(keys[missing], return_index=True, return_inverse=True)
+            firsts = places[missing[first]].tolist()
+            numbers = np.array(
+                [
+                    self.number(f"{key:x}", place, new)
+                    for key, place in zip(some.tolist(), firsts, strict=True)
+                ],
+                np.int64,
+            )
+            found[missing] = numbers[which]
+            slots = slots[missing[first]]
+            free = self._found[slots] == _UNKNOWN
+            self._keys[slots[free]], self._found[slots[free]] = some[free], numbers[free]
+        return found
+
+
 class PowerpcSweeper:
     """Cuts PowerPC code of one ABI."""
 
@@ -54,77 +114,97 @@ class PowerpcSweeper:
         kept = cache.place(Path(__file__).parent, "relevance", abi.bits, targets, suffix=".npz")
         found = cache.arrays(kept, lambda: _prepare(abi.bits, targets=targets))
         self._words, self._prefixed, self._group = found["words"], found["prefixed"], found["group"]
-        self._numbers: dict[str, int] = {}
-        """Of each form by its name."""
-        self._number_of = np.full(int(self._group.max()) + 1, _UNKNOWN, np.uint32)
+        self._forms = _Forms()
+        self._number_of = np.full(int(self._group.max()) + 1, _UNKNOWN, np.int64)
         """Number of the form that all of a group have; of the last group it is never known."""
         self._form_of = self._number_of[self._group]
-        """The same by cell."""
+        """The same by cell, as of when it was last worth the while."""
+        self._desk = _Desk(0)
 
     def sweep(self, piece: Piece) -> Sweep:
         """Cut a piece."""
-        count = -(-piece.stop // 4)
-        raw = np.frombuffer(piece.code.ljust(4 * count, b"\0"), self._type, count)
-        words = raw.astype(np.uint32, copy=False)
-        prefix = words >> 26 == _PREFIX_OPCODE
         if piece.vaddr % 4 or (piece.starts % 4).any():
-            found, end = cut(piece, self._measure, _ROOM)
-            at, size = np.array(found, np.int64).reshape(-1, 2).T
-            return self._told_apart(piece, at, size, range(len(at)), end)
-        if not self._wide or not (prefix.any() or self._is_prefix(piece.before[-4:])):
-            every = np.arange(0, 4 * count, 4)
-            return self._told_apart(piece, every, np.full(count, 4), (), 4 * count, words)
-        at, size, end = _cut_prefixed(prefix, piece.starts)
-        prefix = np.append(self._is_prefix(piece.before[-4:]), prefix)
-        special = np.flatnonzero((size == 8) | prefix[at // 4])
-        return self._told_apart(piece, at, size, special.tolist(), end, words[at // 4])
+            return self._sweep_misaligned(piece)
+        count = -(-piece.stop // 4)
+        if len(self._desk.at) < count:
+            self._desk = _Desk(count)
+        desk, new = self._desk, list[tuple[str, int]]()
+        desk.forms = desk.forms[::-1]  # somebody may still read those of the last piece
+        words, cell, form = self._read(piece.code, count), desk.cell[:count], desk.forms[0][:count]
+        self._find_cells(words, cell)
+        todo = self._look_up(cell, form)
+        if self._wide:
+            prefixes = todo[words[todo] >> 26 == _PREFIX_OPCODE]
+            if len(prefixes) or self._is_prefix(piece.before[-4:]):
+                return self._sweep_prefixed(piece, words, form, prefixes)
+        if len(todo) > _MANY:  # to sort them all would take longer
+            self._number_words(words, form, todo[:_MANY], new)
+            todo = self._look_up(cell, form)
+        self._number_words(words, form, todo, new)
+        return Sweep(desk.at[:count], desk.size[:count], form, tuple(new), 4 * count)
 
-    def _told_apart(
-        self,
-        piece: Piece,
-        at: Places,
-        size: Places,
-        special: Sequence[int],
-        end: int,
-        words: Words | None = None,
-    ) -> Sweep:
-        """Number the forms: of *special* instructions one by one, of the *words* at once."""
-        form, new = np.empty(len(at), np.uint32), list[tuple[str, int]]()
-        if words is not None:
-            form[:] = self._forms(words, special, new)
-        for index in special:
+    def _read(self, code: bytes, count: int) -> Words:
+        """Read *count* words; what *code* has too little is 0."""
+        raw = np.frombuffer(code.ljust(4 * count, b"\0"), self._type, count)
+        if self._type.isnative:
+            return raw
+        words = self._desk.words[:count]
+        words[:] = raw
+        return words
+
+    def _find_cells(self, words: Words, cell: Places) -> None:
+        high, low = self._desk.high[: len(words)], self._desk.low[: len(words)]
+        np.bitwise_and(words, 0x7FF, out=low)
+        np.right_shift(words, 15, out=high)
+        np.bitwise_and(high, 0x1F800, out=high)
+        np.bitwise_or(high, low, out=cell)
+
+    def _look_up(self, cell: Places, form: Int64s) -> Places:
+        """Fill in the forms that the cells tell; answer where they do not."""
+        self._form_of.take(cell, out=form, mode="clip")  # other modes write through a copy
+        return np.flatnonzero(np.equal(form, _UNKNOWN, out=self._desk.open[: len(form)]))
+
+    def _sweep_prefixed(self, piece: Piece, words: Words, form: Int64s, prefixes: Places) -> Sweep:
+        """Go on with a piece that has prefixes, or begins behind one."""
+        prefix = np.zeros(len(words), np.bool_)
+        prefix[prefixes] = True
+        at, size, end = _cut_prefixed(prefix, piece.starts)
+        place, behind = at // 4, np.append(self._is_prefix(piece.before[-4:]), prefix)
+        words, form = words[place], form[place]
+        special = (size == 8) | behind[place]
+        new = list[tuple[str, int]]()
+        self._number_words(words, form, np.flatnonzero((form == _UNKNOWN) & ~special), new)
+        for index in np.flatnonzero(special).tolist():
             name = self._name(piece, int(at[index]), int(size[index]))
-            form[index] = self._number(name, index, new)
+            form[index] = self._forms.number(name, index, new)
         return Sweep(at, size.astype(np.uint8), form, tuple(new), end)
 
-    def _forms(self, words: Words, special: Sequence[int], new: list[tuple[str, int]]) -> Uint32s:
-        """Number the forms of words that their bits tell apart, all but the *special* ones."""
-        cell = (words >> 15 & 0x1F800 | words & 0x7FF).astype(np.int64)  # numpy indexes fast by it
-        form: Uint32s = self._form_of.take(cell)
-        open_ = form == _UNKNOWN
-        if special:
-            open_[special] = False
-        todo = np.flatnonzero(open_)
+    def _sweep_misaligned(self, piece: Piece) -> Sweep:
+        """Cut a piece in which instructions begin anywhere."""
+        found, end = cut(piece, self._measure, _ROOM)
+        new = list[tuple[str, int]]()
+        form = [
+            self._forms.number(self._name(piece, at, size), index, new)
+            for index, (at, size) in enumerate(found)
+        ]
+        at, size = np.array(found, np.int64).reshape(-1, 2).T
+        return Sweep(at, size.astype(np.uint8), np.array(form, np.int64), tuple(new), end)
+
+    def _number_words(
+        self, words: Words, form: Int64s, todo: Places, new: list[tuple[str, int]]
+    ) -> None:
+        """Number the forms of the words *todo*, of which their cells do not tell it."""
         if not len(todo):
-            return form
-        relevant = self._words[cell[todo]]
-        keys, first, which = np.unique(
-            _key(words[todo] & relevant, relevant), return_index=True, return_inverse=True
-        )
-        numbers = np.array(
-            [
-                self._number(f"{key:x}", index, new)
-                for key, index in zip(keys.tolist(), todo[first].tolist(), strict=True)
-            ],
-            np.uint32,
-        )
-        form[todo] = numbers[which]
-        group = self._group[cell[todo]]
-        if (group < len(self._number_of) - 1).any():
-            self._number_of[group] = form[todo]
-            self._number_of[-1] = _UNKNOWN
+            return
+        chosen = words[todo]
+        cell = (chosen >> 15 & 0x1F800 | chosen & 0x7FF).astype(np.int64)
+        relevant = self._words[cell]
+        form[todo] = numbers = self._forms.numbers(_key(chosen & relevant, relevant), todo, new)
+        group = self._group[cell]
+        simple = group < len(self._number_of) - 1
+        self._number_of[group[simple]] = numbers[simple]
+        if _WORTH * np.count_nonzero(simple) > len(words):
             self._form_of = self._number_of[self._group]
-        return form
 
     def _name(self, piece: Piece, at: int, size: int) -> str:
         """Name the form of one instruction by its bits and by its place."""
@@ -139,12 +219,6 @@ class PowerpcSweeper:
         place = _MISALIGNED * bool(vaddr % 4) | _SUFFIX * self._is_prefix(before)
         place |= _CROSSES * (size == 8 and vaddr % _LINE == _LINE - 4)
         return f"{word & relevant:x}/{relevant:x}/{place}"
-
-    def _number(self, name: str, index: int, new: list[tuple[str, int]]) -> int:
-        if name not in self._numbers:
-            self._numbers[name] = len(self._numbers)
-            new.append((name, index))
-        return self._numbers[name]
 
     def _measure(self, insn: bytes) -> int:
         return 8 if self._is_prefix(insn[:4]) else 4

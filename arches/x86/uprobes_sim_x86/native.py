@@ -25,7 +25,7 @@ SIGNATURES: Final = {
         *(
             "int64*",
             "uint8*",
-            "uint32*",
+            "int64*",
             "int64*",
             "uint32*",
             "int64",

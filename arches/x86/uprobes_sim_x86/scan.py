@@ -7,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 
 from uprobes_sim.scan import cache
-from uprobes_sim.scan.arrays import AnyArray, Int16s, Int64s, Uint8s, Uint32s
+from uprobes_sim.scan.arrays import AnyArray, Int16s, Int64s, Uint8s
 from uprobes_sim.scan.sweep import Piece, Sweep
 from uprobes_sim_x86 import cutter
 from uprobes_sim_x86.analyze import X86_NOPS
@@ -151,10 +151,8 @@ class X86Sweeper:
         return Sweep(at[:count], size[:count], form[:count], tuple(new), int(state[cutter.AT]))
 
 
-def _arrays(
-    room: int,
-) -> tuple[Int64s, Uint8s, Uint32s]:
-    return np.empty(room, np.int64), np.empty(room, np.uint8), np.empty(room, np.uint32)
+def _arrays(room: int) -> tuple[Int64s, Uint8s, Int64s]:
+    return np.empty(room, np.int64), np.empty(room, np.uint8), np.empty(room, np.int64)
 
 
 def signed(data: bytes) -> Int16s:

@@ -16,7 +16,7 @@ from uprobes_sim.linker import Linked
 from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.scan.ahead import ahead
-from uprobes_sim.scan.arrays import Bools, Uint8s, Uint64s
+from uprobes_sim.scan.arrays import Bools, Int64s, Uint8s, Uint64s
 from uprobes_sim.scan.code import Code, Range
 from uprobes_sim.scan.columns import TOLD, columns
 from uprobes_sim.scan.memory import Answers, Memory
@@ -44,6 +44,10 @@ class Part:
     def vaddr(self) -> Uint64s:
         """Address of each instruction."""
         return self.sweep.at.view(np.uint64) + np.uint64(self.piece.vaddr)
+
+    def vaddrs(self, chosen: Int64s) -> Uint64s:
+        """Address of each of the *chosen* instructions."""
+        return self.sweep.at[chosen].view(np.uint64) + np.uint64(self.piece.vaddr)
 
     def insn(self, index: int, room: int) -> bytes:
         """Copy one instruction, as the kernel does: *room* bytes, zeros behind the file's end."""

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from uprobes_sim.scan.arrays import Int64s, Uint8s, Uint32s
+from uprobes_sim.scan.arrays import Int64s, Uint8s
 
 Places = Int64s
 
@@ -44,8 +44,9 @@ class Sweep:
     """Place in the piece."""
     size: Uint8s
     """In bytes."""
-    form: Uint32s
-    """Number of its form. The kernel tells no difference between two instructions of a form."""
+    form: Int64s
+    """Number of its form, as an index, of which numpy is fast. The kernel tells no
+    difference between two instructions of a form."""
     new: tuple[tuple[str, int], ...]
     """Of each form that was not met before, in the order of their numbers: a name that it has in
     every run, empty if it has none; and the first element that has it."""
@@ -88,7 +89,7 @@ class ScalarSweeper:
         return Sweep(
             at,
             size.astype(np.uint8),
-            np.arange(first, self._forms, dtype=np.uint32),
+            np.arange(first, self._forms),
             tuple(("", index) for index in range(len(found))),
             end,
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
-from uprobes_sim.scan.arrays import Int64s, Uint64s
+from uprobes_sim.scan.arrays import Bools, Int64s, Uint64s
 from uprobes_sim.scan.code import Code
 from uprobes_sim.scan.columns import COLUMNS, loudness
 from uprobes_sim.scan.memory import Answers
@@ -81,31 +81,39 @@ class _Tally:
         self._left_out = 0
         self._where: dict[int, dict[int, _Held]] = {}
         """Of each form that somebody must hear of, what each function holds."""
+        self._room: Bools = np.empty(0, np.bool_)
         self._functions = np.zeros((len(code.functions) + 1, 1 + len(COLUMNS)), np.int64)
 
     def add(self, part: Part) -> None:
         """Add the instructions of a piece."""
-        sweep, forms = part.sweep, part.sweep.form.astype(np.int64)  # by which numpy indexes fast
+        sweep, forms = part.sweep, part.sweep.form
         self._left_out += sweep.end - int(sweep.size.sum(dtype=np.int64))
         counts = np.bincount(forms, minlength=len(self._judge.forms))
-        seen = np.zeros(len(counts), np.bool_)
-        seen[: len(self._counts)] = self._counts > 0
         first = np.zeros(len(counts), np.uint64)
-        if (counts > 0)[~seen].any():
-            first[forms[::-1]] = part.vaddr[::-1]  # the last that is written stays
-        first[seen] = self._first[self._counts > 0]
+        first[: len(self._first)] = self._first
         counts[: len(self._counts)] += self._counts
+        fresh = counts > 0
+        fresh[: len(self._counts)] &= self._counts == 0
+        if fresh.any():
+            found = self._which(fresh, forms)[::-1]
+            first[forms[found]] = part.vaddrs(found)  # the last that is written stays
         self._counts, self._first = counts, first
-        self._add_places(part, forms)
+        self._add_places(part)
         if self._detail:
             self._add_functions(forms, part.vaddr)
 
-    def _add_places(self, part: Part, every: Int64s) -> None:
-        chosen = np.flatnonzero(self._judge.told.take(every))
+    def _which(self, wanted: Bools, forms: Int64s) -> Int64s:
+        """List the elements of *forms* that are *wanted*."""
+        if len(self._room) < len(forms):
+            self._room = np.empty(len(forms), np.bool_)
+        # By this mode numpy writes where it is told to.
+        return np.flatnonzero(wanted.take(forms, out=self._room[: len(forms)], mode="clip"))
+
+    def _add_places(self, part: Part) -> None:
+        chosen = self._which(self._judge.told, part.sweep.form)
         if not len(chosen):
             return
-        vaddrs = part.sweep.at[chosen].view(np.uint64) + np.uint64(part.piece.vaddr)
-        forms = every[chosen]
+        vaddrs, forms = part.vaddrs(chosen), part.sweep.form[chosen]
         pairs = forms << 32 | self._code.functions.holders(vaddrs) & _NOBODY
         found, first, counts = np.unique(pairs, return_index=True, return_counts=True)
         firsts = vaddrs[first].tolist()
