@@ -64,6 +64,7 @@ def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
     cache.listeners[:] = [_announce]
     judges = Judges(_options(settings))
     if wishes.diff is not None:
+        _check_diff(settings, wishes)
         from uprobes_sim_cli.scan.diff import diff
 
         return diff(settings, paths, wishes.diff, judges)
@@ -104,6 +105,24 @@ def _reports(
             else:
                 yield found, judges.try_report(found, detail=detail)
             progress.done()
+
+
+def _check_diff(settings: Settings, wishes: Wishes) -> None:
+    """Refuse what --diff would take no notice of.
+
+    Raises:
+        UprobesSimError: there is such an option.
+    """
+    others = {
+        "--functions": wishes.functions,
+        "--only": wishes.only,
+        "--fail-on": wishes.fail_on,
+        "--cluster": wishes.cluster,
+        "a second --kernel": settings.other_kernel,
+    }
+    for name, given in others.items():
+        if given:
+            raise UprobesSimError(f"--diff goes without {name}")
 
 
 def _announce(what: str) -> None:

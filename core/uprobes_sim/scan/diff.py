@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uprobes_sim.scan.arrays import Int64s, Uint64s
+from uprobes_sim.errors import ProgramError
+from uprobes_sim.scan.arrays import Bools, Int64s, Uint64s
 from uprobes_sim.scan.code import Code
 from uprobes_sim.scan.columns import HARMFUL
 from uprobes_sim.scan.scanner import Judge
@@ -15,16 +16,26 @@ from uprobes_sim.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What the kernel says of an instruction of one build."""
+
+    text: str
+    """The instruction, as people write it."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
-    """An instruction to which the kernel gives another answer in the other build."""
+    """An instruction to which the kernel gives another answer in the other build.
+
+    Where only one build has an instruction there, it is one that is refused or does harm.
+    """
 
     symbol: str
     offset: int
     """From the symbol on, in bytes."""
-    before: Verdict
-    before_text: str
-    after: Verdict
-    after_text: str
+    before: Answer | None
+    after: Answer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,17 @@ class Lone:
     symbol: str
     new: bool
     """The other build has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two builds, beside each other."""
+
+    found: Iterator[Lone | Difference]
+    insns: int
+    """Instructions of both."""
+    nameless: int
+    """Those in no named function, which are not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +70,79 @@ class _Build:
     vaddrs: Uint64s
     outcomes: Int64s
     """Numbers of outcomes, shared by both builds."""
+    told: Bools
+    """Whether people want to hear where it is."""
+    insns: int
+    """All of the build."""
 
 
 _Numbers = dict[object, int]
 
 
-def diff(old: tuple[Judge, Code], new: tuple[Judge, Code]) -> Iterator[Lone | Difference]:
+def diff(old: tuple[Judge, Code], new: tuple[Judge, Code]) -> Comparison:
     """Compare two builds: first what only one has, then what changes; by name and by offset.
 
     Raises:
-        ProgramError: as `Judge.parts`.
+        ProgramError: as `Judge.parts`, or they are of two architectures.
     """
+    if (old[1].e_machine, old[1].abi) != (new[1].e_machine, new[1].abi):
+        raise ProgramError(
+            f"{_kind(*old)} and {_kind(*new)} have no instructions in common; compare builds of "
+            "one architecture"
+        )
     names, outcomes = _Numbers(), _Numbers()
     before, after = (_build(*each, names, outcomes) for each in (old, new))
+    insns = before.insns + after.insns
+    named = len(before.keys) + len(after.keys)
+    by_number = {number: str(name) for name, number in names.items()}
+    return Comparison(_differences(before, after, by_number), insns, insns - named)
+
+
+def _kind(judge: Judge, code: Code) -> str:
+    return f"{code.path} ({judge.info.name}, {code.abi.bits}-bit {code.abi.byteorder}-endian)"
+
+
+def _differences(
+    before: _Build, after: _Build, names: dict[int, str]
+) -> Iterator[Lone | Difference]:
     for symbol in sorted(before.names ^ after.names):
         yield Lone(symbol, symbol in after.names)
     shared, left, right = np.intersect1d(
         before.keys, after.keys, assume_unique=True, return_indices=True
     )
     differs = before.outcomes[left] != after.outcomes[right]
-    by_number = {number: str(name) for name, number in names.items()}
-    found = [
-        (by_number[key >> 32], key & 0xFFFFFFFF, Vaddr(here), Vaddr(there))
-        for key, here, there in zip(
+    pairs = list(
+        zip(
             shared[differs].tolist(),
             before.vaddrs[left][differs].tolist(),
             after.vaddrs[right][differs].tolist(),
             strict=True,
         )
-    ]
-    for symbol, offset, here, there in sorted(found):
-        yield Difference(symbol, offset, *_answer(before, here), *_answer(after, there))
+    )
+    both = before.names & after.names
+    pairs += [(key, vaddr, None) for key, vaddr in _told_besides(before, left, both, names)]
+    pairs += [(key, None, vaddr) for key, vaddr in _told_besides(after, right, both, names)]
+    for symbol, key, here, there in sorted(
+        ((names[key >> 32], key, here, there) for key, here, there in pairs),
+        key=lambda row: row[:2],
+    ):
+        yield Difference(symbol, key & 0xFFFFFFFF, _answer(before, here), _answer(after, there))
+
+
+def _told_besides(
+    build: _Build, shared: Int64s, both: frozenset[str], names: dict[int, str]
+) -> Iterator[tuple[int, int]]:
+    """List what people want to hear of in functions of both builds, where only this one has it."""
+    alone = build.told.copy()
+    alone[shared] = False
+    for key, vaddr in zip(build.keys[alone].tolist(), build.vaddrs[alone].tolist(), strict=True):
+        if names[key >> 32] in both:
+            yield key, vaddr
 
 
 def _build(judge: Judge, code: Code, names: _Numbers, outcomes: _Numbers) -> _Build:
     numbers, labels = _name_numbers(code, names)
-    keys, vaddrs, found = [], [], []
+    keys, vaddrs, found, told, insns = [], [], [], [], 0
     for part in judge.parts(code):
         holders = code.functions.holders(part.vaddr)
         named = np.flatnonzero(numbers[holders] >= 0)
@@ -95,7 +154,10 @@ def _build(judge: Judge, code: Code, names: _Numbers, outcomes: _Numbers) -> _Bu
             [outcomes.setdefault(_outcome(each[0]), len(outcomes)) for each in judge.forms],
             np.int64,
         )
-        found.append(known[part.sweep.form[named]])
+        form = part.sweep.form[named]
+        found.append(known[form])
+        told.append(judge.told[form])
+        insns += len(part.sweep.form)
     key = np.concatenate(keys or [np.zeros(0, np.int64)])
     order = np.argsort(key, kind="stable")
     return _Build(
@@ -105,6 +167,8 @@ def _build(judge: Judge, code: Code, names: _Numbers, outcomes: _Numbers) -> _Bu
         key[order],
         np.concatenate(vaddrs or [np.zeros(0, np.uint64)])[order],
         np.concatenate(found or [key])[order],
+        np.concatenate(told or [np.zeros(0, np.bool_)])[order],
+        insns,
     )
 
 
@@ -132,7 +196,10 @@ def _outcome(answer: Verdict) -> object:
     return answer.verdict, answer.errno, answer.rule, harm
 
 
-def _answer(build: _Build, vaddr: Vaddr) -> tuple[Verdict, str]:
-    judge = build.judge
+def _answer(build: _Build, at: int | None) -> Answer | None:
+    if at is None:
+        return None
+    judge, vaddr = build.judge, Vaddr(at)
     insn, answers = judge.ask_at(build.code, vaddr)
-    return answers[0], judge.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=judge.info.abi)
+    text = judge.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=judge.info.abi)
+    return Answer(text, answers[0])

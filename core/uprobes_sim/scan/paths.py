@@ -78,7 +78,7 @@ def find(paths: Iterable[Path]) -> Iterator[Entry | Failure]:
         elif SEPARATOR in str(path) and not os.path.lexists(path):
             yield from _named_member(path)
         else:
-            yield from _entries(path, named=True)
+            yield from _some(path, _entries(path, named=True))
 
 
 def _is_folder(path: Path) -> bool:
@@ -90,6 +90,11 @@ def _is_folder(path: Path) -> bool:
 
 def _folder(path: Path) -> Iterator[Entry | Failure]:
     found = chain.from_iterable(_entries(file, named=False) for file in _walk(path))
+    yield from _some(path, found)
+
+
+def _some(path: Path, found: Iterator[Entry | Failure]) -> Iterator[Entry | Failure]:
+    """Give what is *found*, or say that it is nothing."""
     first = next(found, None)
     yield Failure(str(path), f"there is no ELF file in {path}") if first is None else first
     yield from found
