@@ -162,6 +162,11 @@ def find_symbol(spec: ProbeSpec, name: str, program: Program) -> Symbol:
 def _unknown(name: str, program: Program) -> str:
     if not program.symbols.symbols:
         return f"{program.path} is stripped, it has no symbols; give 0xVADDR or @0xOFFSET"
+    base = name.partition("@")[0]
+    versions = {symbol.version for symbol in program.symbols.by_name.get(base, [])} - {""}
+    if base != name and versions:
+        shown = ", ".join(f"{base}@{version}" for version in sorted(versions))
+        return f"{program.path} has no symbol {name}; it has {shown}"
     close = get_close_matches(name, program.symbols.by_name, _SUGGESTIONS)
     hint = f"did you mean {' or '.join(close)}?" if close else "nm lists the names it has"
     return f"{program.path} has no symbol {name}; {hint}"

@@ -9,6 +9,7 @@ from typing import Final
 
 from uprobes_sim.sections import Section as Section
 from uprobes_sim.sections import Sections, read_sections, string_at
+from uprobes_sim.symbol_versions import NO_VERSION, read_versions
 from uprobes_sim.uapi import Bits, ByteOrder
 from uprobes_sim.units import Vaddr
 
@@ -16,8 +17,6 @@ CODE_KINDS: Final = ("STT_FUNC", "STT_GNU_IFUNC", "STT_NOTYPE")
 """Kinds of symbols that can name code, the likeliest first."""
 
 _SHN_UNDEF: Final = 0
-_HIDDEN: Final = 0x8000
-"""Mark of a version in .gnu.version."""
 _STB_LOCAL: Final = 0
 _KINDS: Final = {
     0: "STT_NOTYPE",
@@ -54,6 +53,8 @@ class Symbol:
     """Seen only in the source file that has it; others may use the name again."""
     superseded: bool = False
     """An older version of a name that has a newer one (`name@V1` beside `name@@V2`)."""
+    version: str = ""
+    """`V1` of `name@V1`; empty: it has none, or the file does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,14 @@ class SymbolTable:
     def find(self, name: str) -> list[Symbol]:
         """List the equally likely symbols of *name*, one for each address.
 
-        `name@VERSION` and `name@@VERSION` are the same name.
+        Of `name@VERSION`, which may be written `name@@VERSION`, those of that version, unless
+        the file tells no versions of it.
         """
-        symbols = self.by_name.get(name) or self.by_name.get(name.partition("@")[0], [])
+        name, at_sign, version = name.partition("@")
+        symbols = self.by_name.get(name, [])
+        if at_sign and any(symbol.version for symbol in symbols):
+            wanted = version.removeprefix("@")
+            symbols = [symbol for symbol in symbols if symbol.version == wanted]
         best = [symbol for symbol in symbols if _rank(symbol) == _rank(symbols[0])]
         return list({symbol.value: symbol for symbol in reversed(best)}.values())[::-1]
 
@@ -173,7 +179,7 @@ def _symbols(found: Sections, data: bytes) -> Iterator[Symbol]:
     table = found.named(".symtab") or found.named(".dynsym")
     if table is None or table.link >= len(found.rows):
         return
-    old = _superseded(found, data) if table.name == ".dynsym" else frozenset[int]()
+    versions = read_versions(found, data) if table.name == ".dynsym" else []
     names = found.rows[table.link].read(data)
     row = _ROWS[found.bits, found.byteorder]
     rows = table.read(data)
@@ -184,7 +190,8 @@ def _symbols(found: Sections, data: bytes) -> Iterator[Symbol]:
             at, value, size, info, other, section = fields
         kind = _KINDS.get(info & 0xF)
         if at and kind is not None:
-            name, at_sign, version = string_at(names, at).partition("@")
+            name, at_sign, written = string_at(names, at).partition("@")
+            version, old = versions[index] if index < len(versions) else NO_VERSION
             yield Symbol(
                 name=name,
                 value=Vaddr(value),
@@ -193,16 +200,6 @@ def _symbols(found: Sections, data: bytes) -> Iterator[Symbol]:
                 kind=kind,
                 undefined=section == _SHN_UNDEF,
                 local=info >> 4 == _STB_LOCAL,
-                superseded=(bool(at_sign) and version[:1] != "@") or index in old,
+                superseded=(bool(at_sign) and written[:1] != "@") or old,
+                version=version or written.removeprefix("@"),
             )
-
-
-def _superseded(found: Sections, data: bytes) -> frozenset[int]:
-    """List the dynamic symbols whose version is hidden: a newer one goes by the same name."""
-    section = found.named(".gnu.version")
-    if section is None:
-        return frozenset()
-    numbers = section.read(data)
-    form = Struct("<H" if found.byteorder == "little" else ">H")
-    versions = form.iter_unpack(numbers[: len(numbers) & ~1])
-    return frozenset(index for index, (version,) in enumerate(versions) if version & _HIDDEN)

@@ -368,3 +368,37 @@ def test_relocations_tell_starts_where_there_is_nothing_else(tmp_path: Path) -> 
     # lea 1(%rdi,%rdi,2),%eax has four bytes, lea 2(%rdi,%rdi,4),%eax as well.
     assert [each.starts for each in found][-6:] == [True, False, False] * 2
     assert {each.basis.partition(",")[0] for each in found[-6:]} == {"a relocation"}
+
+
+VERSIONED = """
+int f_old(int a) { return a + 1; }
+int f_new(int a) { return a + 2; }
+__asm__(".symver f_old,f@V1\\n.symver f_new,f@@V2");
+"""
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+def test_a_version_tells_symbols_of_one_name_apart(stripped: bool, tmp_path: Path) -> None:
+    (tmp_path / "map").write_text("V1 { };\nV2 { } V1;\n")
+    script = f"-Wl,--version-script={tmp_path / 'map'}"
+    flags = ("-shared", "-fPIC", script, *(["-s"] if stripped else []))
+    found = checker(compiled(VERSIONED, *flags)(tmp_path))
+
+    places = {
+        text: [each.reading and each.reading.vaddr for each in found.check(text)]
+        for text in ("f@V1", "f@@V2", "f@V2", "f")
+    }
+
+    assert places["f@V1"] != places["f@V2"]
+    assert places["f"] == places["f@V2"] == places["f@@V2"]
+    with pytest.raises(ProbeError, match="has no symbol f@V3; it has f@V1, f@V2"):
+        found.check("f@V3")
+
+
+def test_the_version_of_an_import_is_known(tmp_path: Path) -> None:
+    found = checker(compiled(IMPORTS, "-lm", "-s")(tmp_path))
+    (imported,) = found.program.symbols.by_name["cosh"]
+
+    assert imported.version.startswith("GLIBC_2.")
+    with pytest.raises(ProbeError, match=f"imports cosh@{imported.version}; .* defines it"):
+        found.check(f"cosh@{imported.version}")
