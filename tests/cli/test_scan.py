@@ -262,3 +262,55 @@ def test_it_says_that_it_compiles_where_that_cannot_be_kept() -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("uprobes-sim: compiling")
     assert line.endswith("/proc/nowhere/uprobes-sim cannot be written")
+
+
+def in_a_process(
+    *more: str, env: dict[str, str], check: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Scan in a process of its own, behind some lines of Python."""
+    lines = "\n".join([*more, "from uprobes_sim_cli.entry import main", "main()"])
+    return subprocess.run(
+        [sys.executable, "-c", lines, "scan", ADD3],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=check,
+    )
+
+
+SLOWLY = "uprobes-sim: x86 code is scanned by Python's cutter, ninety times slower: "
+
+
+@pytest.mark.parametrize(
+    "error", ["ModuleNotFoundError: No module named 'numba'", "AttributeError: no attribute '_tm'"]
+)
+def test_it_says_that_it_is_slow_where_numba_does_not_compile(error: str, tmp_path: Path) -> None:
+    (tmp_path / "numba").mkdir()
+    kind, _, message = error.partition(": ")
+    (tmp_path / "numba/__init__.py").write_text(f"raise {kind}({message!r})")
+
+    done = in_a_process(env={"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)})
+
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{SLOWLY}numba does not compile: {error}; known to work: pip install")
+
+
+def test_it_says_that_it_is_slow_where_memory_cannot_be_made_code() -> None:
+    mdwe = "import ctypes, sys; sys.exit(9) if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) else 0"
+    done = in_a_process(mdwe, env={}, check=False)
+
+    if done.returncode == 9:
+        pytest.skip("the kernel has no PR_SET_MDWE (Linux 6.3)")
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{SLOWLY}executable memory is denied (")
+    assert "MemoryDenyWriteExecute=no" in line
+
+
+def test_it_says_that_it_is_slow_where_nothing_temporary_can_be_written(tmp_path: Path) -> None:
+    tempfile = "import tempfile; tempfile.tempdir = '/proc/nowhere'"
+
+    done = in_a_process(tempfile, env={"XDG_CACHE_HOME": str(tmp_path)})
+
+    (line,) = done.stderr.splitlines()
+    assert line == f"{SLOWLY}No such file or directory; set TMPDIR to a folder that can be written"

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from uprobes_sim.scan.cache import Arrays, announce, arrays, place
+from uprobes_sim.scan.cache import Arrays, announce, arrays, place, warn
 from uprobes_sim_x86 import cutter
 
 SIGNATURES: Final = {
@@ -39,6 +39,8 @@ SIGNATURES: Final = {
 }
 """Types of the parameters of what is compiled; it answers nothing."""
 
+_KNOWN_NUMBA: Final = "known to work: pip install numba==0.68.1"
+
 _PATIENCE: Final = 120
 """Seconds that compiling may take."""
 
@@ -58,8 +60,10 @@ def cutter_for_arrays() -> Cutter:
     """Give the compiled functions; where they cannot be had, Python's, ninety times slower."""
     kept = place(Path(__file__).parent, "native", platform.machine(), suffix=".npz")
     try:
+        _executable_memory(mmap.PAGESIZE).close()  # numba could not compile without, either
         return Cutter(True, *_load(arrays(kept, _compile)))
-    except OSError:  # another processor, no numba, or a system that lets nobody bring code
+    except OSError as exc:
+        warn(f"x86 code is scanned by Python's cutter, ninety times slower: {exc}")
         return plain_cutter()
 
 
@@ -75,23 +79,38 @@ def _compile() -> Arrays:
         OSError: that does not work here.
     """
     if platform.machine() != "x86_64":
-        raise OSError(f"there is no image for {platform.machine()}")
+        raise OSError(f"there is none for {platform.machine()}; scan on an x86-64 machine")
     announce("compiling the decoder of x86, some ten seconds")
-    with TemporaryDirectory() as folder:
+    with _temporary_folder() as folder:
         path = Path(folder, "cutter.npz")
         command = [sys.executable, "-m", "uprobes_sim_x86.compile", str(path)]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
         except subprocess.SubprocessError as exc:
-            raise OSError(f"numba does not compile: {exc}") from None
+            raise OSError(f"numba does not compile: {_last_words(exc)}; {_KNOWN_NUMBA}") from None
         with np.load(path, allow_pickle=False) as found:
             return dict(found)
+
+
+def _temporary_folder() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory()
+    except OSError as exc:
+        raise OSError(f"{exc.strerror}; set TMPDIR to a folder that can be written") from None
+
+
+def _last_words(exc: subprocess.SubprocessError) -> str:
+    """Say what a process said last, or what became of it."""
+    if not isinstance(exc, subprocess.CalledProcessError):
+        return str(exc)
+    said = exc.stderr.decode(errors="replace").split("\n")
+    return next((line for line in reversed(said) if line.strip()), str(exc))
 
 
 def _load(found: Arrays) -> list[Callable[..., None]]:
     """Put the image into memory, and give its entry points."""
     image = found["image"]
-    memory = mmap.mmap(-1, len(image), prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory = _executable_memory(len(image))
     memory.write(image.tobytes())
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     for at, value in found["fixups"].tolist():
@@ -100,6 +119,16 @@ def _load(found: Arrays) -> list[Callable[..., None]]:
         _callable(memory, base + entry, signature)
         for entry, signature in zip(found["entries"].tolist(), SIGNATURES.values(), strict=True)
     ]
+
+
+def _executable_memory(size: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, size, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    except OSError as exc:
+        raise OSError(
+            f"executable memory is denied ({exc.strerror}); allow it, as by systemd's "
+            "MemoryDenyWriteExecute=no or SELinux's execmem"
+        ) from None
 
 
 def _callable(memory: mmap.mmap, address: int, signature: tuple[str, ...]) -> Callable[..., None]:

@@ -61,7 +61,7 @@ def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
     """
     for condition in (*wishes.fail_on, *filter(None, [wishes.only])):
         check(condition)
-    cache.listeners[:] = [_announce]
+    cache.listeners[:], cache.warners[:] = [_announce], [complain]
     judges = Judges(_options(settings))
     if wishes.diff is not None:
         _check_diff(settings, wishes)

@@ -40,6 +40,16 @@ def announce(what: str) -> None:
         listener(what)
 
 
+warners: Final = list[Callable[[str], None]]()
+"""Who wants to hear, in a line, of what will take long at every run, and the way out."""
+
+
+def warn(what: str) -> None:
+    """Tell those who want to hear that all will take long."""
+    for warner in warners:
+        warner(what)
+
+
 def is_writable() -> bool:
     """Tell whether what is worked out can be kept."""
     with suppress(OSError):
