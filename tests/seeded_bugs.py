@@ -452,7 +452,7 @@ class OneForm:
 
     def sweep(self, piece: Piece) -> Sweep:
         found = self._inner.sweep(piece)
-        return replace(found, form=np.zeros_like(found.form))
+        return found._replace(form=np.zeros_like(found.form))
 
 
 @bug("unlike instructions share a form", "scan::test_instructions_of_a_form_have_one_answer")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from uprobes_sim.arch import Abi, ArchInfo, Regs
+from uprobes_sim.elf import ET_DYN, PF_R, PF_W, PF_X
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.linker import Linked
-from uprobes_sim.loader import ET_DYN, PF_R, PF_W, PF_X, Program, Segment
+from uprobes_sim.loader import Program, Segment
 from uprobes_sim.memory import Mm, VmFlags
 from uprobes_sim.page_cache import Inode
 from uprobes_sim.units import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, Vaddr, page_align

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from uprobes_sim.arch import ABIS, Abi
+from uprobes_sim.elf import machine_name
 from uprobes_sim.errors import (
     LinkError,
     PluginError,
@@ -13,11 +14,11 @@ from uprobes_sim.errors import (
     UprobesSimError,
 )
 from uprobes_sim.linker import Linked, find, installed, link
-from uprobes_sim.loader import Program, machine_name
 from uprobes_sim.version import RELEASES, Config, Kconfig, Kernel, parse_kernel
 
 if TYPE_CHECKING:
     from uprobes_sim.kconfig import Host
+    from uprobes_sim.loader import Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Options:
     """This machine, whose configuration and processor count where it runs the architecture."""
 
 
-def link_for(elf: Program, options: Options) -> Linked:
+def link_for(elf: "Program", options: Options) -> Linked:
     """Link the backend that runs *elf*: the one that is asked for, or that its header names.
 
     Raises:

@@ -35,7 +35,7 @@ def judge(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> Verdict:
     if auprobe is None:
         return answer
     warnings = up.hook.arch_uprobe_warnings(auprobe=auprobe, abi=mm.abi, config=up.config)
-    return replace(answer, warnings=warnings)
+    return answer._replace(warnings=warnings)
 
 
 def _answer(up: Uprobes, insn: bytes, mm: Mm, vaddr: Vaddr) -> tuple[Verdict, ArchUprobe | None]:

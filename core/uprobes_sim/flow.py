@@ -1,15 +1,13 @@
 """Where a program goes on after an instruction, as far as its bytes tell."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from uprobes_sim.units import Vaddr
 
 FlowKind = Literal["next", "branch", "jump", "call", "return", "trap", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """What an instruction does to the order of execution."""
 
     size: int

@@ -2,28 +2,28 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib import import_module
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pluggy
 
+from uprobes_sim import plugins
 from uprobes_sim.arch import Abi, ArchInfo
 from uprobes_sim.errors import LinkError, PluginError, UnknownArchError
 from uprobes_sim.hookspecs import INTERFACE, PROJECT, ArchHooks, RequiredHooks, WeakHooks
 from uprobes_sim.weak import Weak
 
-ENTRY_POINTS = "uprobes_sim.arch"
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Answer = Callable[..., object]
 Wrap = Callable[[str, Answer], Answer]
 """Given the name of a hook and its answer; makes what is called in its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(NamedTuple):
     """An architecture that is whole: every hook has exactly one answer."""
 
     hook: ArchHooks
@@ -73,45 +73,48 @@ def link_plugin(
 
 def installed() -> tuple[str, ...]:
     """Name the plugins that are installed; imports none of them."""
-    return tuple(sorted({entry_point.name for entry_point in _entry_points()}))
+    return tuple(sorted({name for name, _ in plugins.installed()}))
 
 
-def find_entry_point(arch: str) -> EntryPoint:
+def find_entry_point(arch: str) -> "EntryPoint":
     """Find where the plugin named *arch* comes from; does not import it.
 
     Raises:
         UnknownArchError: no plugin of that name is installed.
         PluginError: two distributions bring a plugin of that name.
     """
-    found = {each.value: each for each in _entry_points() if each.name == arch}
+    wanted = arch, _value(arch)
+    return next(each for each in plugins.entry_points() if (each.name, each.value) == wanted)
+
+
+def _value(arch: str) -> str:
+    """Find what the entry point named *arch* names; raises as `find_entry_point`."""
+    found = sorted({value for name, value in plugins.installed() if name == arch})
     if not found:
         names = ", ".join(installed()) or "none"
         raise UnknownArchError(f"no plugin is named {arch}; installed: {names}")
     if len(found) > 1:
-        values = " and ".join(sorted(found))
+        values = " and ".join(found)
         raise PluginError(f"two plugins are named {arch}: {values}; uninstall one of them")
-    return next(iter(found.values()))
+    return found[0]
 
 
 @cache
 def find(arch: str) -> object:
-    """Import the plugin named *arch*. Looking through site-packages is slow.
+    """Import the plugin named *arch*.
 
     Raises:
         UnknownArchError, PluginError: as for `link`.
     """
-    entry_point = find_entry_point(arch)
+    value = _value(arch)
     try:
-        return cast(object, entry_point.load())
+        if value.replace(".", "_").isidentifier():
+            return import_module(value)
+        return cast(object, find_entry_point(arch).load())
     except (Exception, SystemExit) as exc:  # whatever a stranger's module does
         raise PluginError(
-            f"plugin {arch} ({entry_point.value}) cannot be imported: {type(exc).__name__}: {exc}"
+            f"plugin {arch} ({value}) cannot be imported: {type(exc).__name__}: {exc}"
         ) from exc
-
-
-@cache
-def _entry_points() -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=ENTRY_POINTS))
 
 
 def _with_variant(plugin: object, name: str, variant: str | None) -> object:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from uprobes_sim.arch import Abi
+from uprobes_sim.elf import ET_DYN, ET_EXEC, PF_W, PF_X, PT_INTERP, PT_LOAD
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.regular import NotRegularError, open_regular
 from uprobes_sim.symbols import Image, SymbolTable, read_symbols
@@ -26,21 +27,10 @@ _PHDR: Final[dict[int, Layout]] = {
     64: Layout("I:type I:flags L:offset L:vaddr L:paddr L:filesz L:memsz L:align"),
 }
 
-PT_LOAD: Final = 1
-PT_DYNAMIC: Final = 2
-PT_INTERP: Final = 3
-PT_GNU_EH_FRAME: Final = 0x6474E550
-
-ET_EXEC: Final = 2
-ET_DYN: Final = 3
 _NOT_A_PROGRAM: Final = {
     1: "is a relocatable object file; link it into a program",
     4: "is a core dump; give the program that dumped it",
 }
-
-PF_X: Final = 1
-PF_W: Final = 2
-PF_R: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,13 +275,3 @@ def _check_segment(segment: Segment, data: bytes, bits: Bits) -> None:
         raise _BadElf(f"is broken: its {what} leaves the address space")
     if (segment.vaddr - segment.offset) % PAGE_SIZE:
         raise _BadElf(f"is broken: its {what} and its file offset disagree within a page")
-
-
-def machine_name(e_machine: int) -> str:
-    """Name an `e_machine` as <elf.h> does."""
-    from elftools.elf.enums import ENUM_E_MACHINE
-
-    for name, value in ENUM_E_MACHINE.items():
-        if value == e_machine and name.startswith("EM_"):
-            return name
-    return f"e_machine {e_machine}"

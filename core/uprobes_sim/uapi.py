@@ -3,9 +3,8 @@
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Bits = Literal[32, 64]
 ByteOrder = Literal["little", "big"]
@@ -14,8 +13,7 @@ _FIELD: Final = re.compile(r"([bBhHiIqQlL]|\d+[sx])(?::(\w+))?")
 _WORDS: Final = {(32, "l"): "i", (32, "L"): "I", (64, "l"): "q", (64, "L"): "Q"}
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A C structure, as it lies in memory.
 
     Fields are written one after the other as `Q:ino`: a character of the
@@ -41,8 +39,7 @@ class Layout:
         return _compile(self.fields, bits, "little").struct.size
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
+class _Compiled(NamedTuple):
     struct: struct.Struct
     members: tuple[tuple[str, str], ...]
     """Name and character of each field that holds a value; padding fields have no name."""
@@ -67,8 +64,7 @@ def _fit(value: int | bytes, char: str) -> int | bytes:
     return value - (1 << width) if char.islower() and value >> (width - 1) else value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uapi:
+class Uapi(NamedTuple):
     """What include/uapi/asm of an architecture says."""
 
     stat: Layout

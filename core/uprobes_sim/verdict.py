@@ -1,7 +1,6 @@
 """What the kernel would answer to a probe, and how it would step it, with the reason."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from uprobes_sim.errata import Severity
 from uprobes_sim.errno import Errno
@@ -10,8 +9,7 @@ How = Literal["emulate", "xol"]
 """Emulated, or a copy stepped out of line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caution:
+class Caution(NamedTuple):
     """A warning: what a user of a probe should know beforehand."""
 
     rule: str
@@ -20,8 +18,7 @@ class Caution:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mechanism:
+class Mechanism(NamedTuple):
     """How an accepted instruction is executed on an ordinary hit."""
 
     how: How
@@ -30,8 +27,7 @@ class Mechanism:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Grounds:
+class Grounds(NamedTuple):
     """Where a rule comes from."""
 
     kernel: str
@@ -40,8 +36,7 @@ class Grounds:
     """What the architecture's manual says of it, or of the instruction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The kernel's answer to a probe on one instruction."""
 
     verdict: Literal["reject", "emulate", "xol"]

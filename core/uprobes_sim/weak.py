@@ -1,31 +1,29 @@
 """Default answers: the `__weak` functions of kernel/events/uprobes.c."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
-from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
-from uprobes_sim.cpu import Cpu, Exit
-from uprobes_sim.errata import Erratum
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import EngineError, KernelError
-from uprobes_sim.flow import Flow
 from uprobes_sim.hookspecs import ArchHooks, hookimpl
-from uprobes_sim.insn_text import capstone_text
-from uprobes_sim.memory import Mm, Vma
-from uprobes_sim.samples import NO_SAMPLES, InsnSamples
-from uprobes_sim.signals import SigAction, SigInfo
-from uprobes_sim.symbols import Image, Symbol
-from uprobes_sim.task import Task
 from uprobes_sim.units import Vaddr
-from uprobes_sim.uretprobes import ReturnInstance, RpCheck
-from uprobes_sim.verdict import Caution, Grounds, Mechanism
-from uprobes_sim.version import Behaviour, Config
-from uprobes_sim.write import uprobe_write_opcode
 
-if TYPE_CHECKING:
-    from uprobes_sim.scan.sweep import Sweeper
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command pays for what it asks, not for all that could be asked
+    from uprobes_sim.arch import Abi, ArchInfo, ArchUprobe, Regs
+    from uprobes_sim.cpu import Cpu, Exit
     from uprobes_sim.emit import Reproducer
+    from uprobes_sim.errata import Erratum
+    from uprobes_sim.flow import Flow
+    from uprobes_sim.memory import Mm, Vma
+    from uprobes_sim.samples import InsnSamples
+    from uprobes_sim.scan.sweep import Sweeper
+    from uprobes_sim.signals import SigAction, SigInfo
+    from uprobes_sim.symbols import Image, Symbol
+    from uprobes_sim.task import Task
+    from uprobes_sim.uretprobes import ReturnInstance, RpCheck
+    from uprobes_sim.verdict import Caution, Grounds, Mechanism
+    from uprobes_sim.version import Behaviour, Config
 
 
 class Weak:
@@ -56,10 +54,14 @@ class Weak:
 
     @hookimpl(trylast=True)
     def set_swbp(self, auprobe: ArchUprobe, vma: Vma, vaddr: Vaddr) -> bytes:
+        from uprobes_sim.write import uprobe_write_opcode
+
         return uprobe_write_opcode(self.hook, vma, vaddr, self._info.swbp_insn, is_register=True)
 
     @hookimpl(trylast=True)
     def set_orig_insn(self, auprobe: ArchUprobe, vma: Vma, vaddr: Vaddr) -> bytes:
+        from uprobes_sim.write import uprobe_write_opcode
+
         opcode = auprobe.insn[: self._info.swbp_size]
         return uprobe_write_opcode(self.hook, vma, vaddr, opcode, is_register=False)
 
@@ -136,6 +138,8 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_insn_text(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> str:
+        from uprobes_sim.insn_text import capstone_text
+
         return capstone_text(self._info.capstone, insn, vaddr)
 
     @hookimpl(trylast=True)
@@ -155,10 +159,14 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_insn_flow(self, insn: bytes, vaddr: Vaddr, abi: Abi) -> Flow:
+        from uprobes_sim.flow import Flow
+
         return Flow(self._info.swbp_size)
 
     @hookimpl(trylast=True)
     def arch_uprobe_mechanism(self, auprobe: ArchUprobe, abi: Abi, config: Config) -> Mechanism:
+        from uprobes_sim.verdict import Mechanism
+
         return Mechanism("xol", f"{self._info.name}.xol", "a copy is stepped out of line")
 
     @hookimpl(trylast=True)
@@ -168,7 +176,7 @@ class Weak:
         return ()
 
     @hookimpl(trylast=True)
-    def arch_sweeper(self, abi: Abi, configs: tuple[Config, ...]) -> "Sweeper":
+    def arch_sweeper(self, abi: Abi, configs: tuple[Config, ...]) -> Sweeper:
         from uprobes_sim.scan.sweep import ScalarSweeper  # numpy costs 60 ms, and few commands scan
 
         ask = self.hook.arch_insn_flow
@@ -185,7 +193,7 @@ class Weak:
         return ()
 
     @hookimpl(trylast=True)
-    def arch_reproducer(self, erratum: str) -> "tuple[str, Reproducer | None]":
+    def arch_reproducer(self, erratum: str) -> tuple[str, Reproducer | None]:
         return "cc", None
 
     @hookimpl(trylast=True)
@@ -203,6 +211,8 @@ class Weak:
 
     @hookimpl(trylast=True)
     def arch_insn_samples(self, abi: Abi, config: Config) -> InsnSamples:
+        from uprobes_sim.samples import NO_SAMPLES
+
         return NO_SAMPLES
 
     @hookimpl(trylast=True)

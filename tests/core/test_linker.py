@@ -10,7 +10,7 @@ import pluggy
 import pytest
 
 import toy_arch
-from uprobes_sim import hookimpl, linker
+from uprobes_sim import hookimpl, linker, plugins
 from uprobes_sim.arch import Abi
 from uprobes_sim.errors import LinkError, PluginError, UnknownArchError
 from uprobes_sim.hookspecs import INTERFACE, PROJECT
@@ -134,10 +134,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A place for fake distributions, seen and forgotten again by the linker."""
     monkeypatch.syspath_prepend(tmp_path)
     linker.find.cache_clear()
-    linker._entry_points.cache_clear()
+    plugins.installed.cache_clear()
     yield tmp_path
     linker.find.cache_clear()
-    linker._entry_points.cache_clear()
+    plugins.installed.cache_clear()
 
 
 def distribution(site: Path, name: str, entry_point: str) -> None:

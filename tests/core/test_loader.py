@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from elf_maker import ET_CORE, ET_DYN, ET_REL, PT_INTERP, Elf, R, Segment, Sym, W, X
 from uprobes_sim.arch import Abi
+from uprobes_sim.elf import machine_name
 from uprobes_sim.errors import ProgramError
-from uprobes_sim.loader import load, machine_name
+from uprobes_sim.loader import load
 
 ABIS = [Abi(64, "little"), Abi(64, "big"), Abi(32, "little"), Abi(32, "big")]
 

@@ -1,6 +1,5 @@
 """The x86 backend with one mistake: it refuses nop, or says that push is stepped."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import uprobes_sim_x86.uprobes as right
@@ -24,7 +23,7 @@ def arch_uprobe_analyze_insn(insn: bytes, mm: Mm, vaddr: Vaddr, config: Config) 
 @hookimpl
 def arch_uprobe_mechanism(auprobe: ArchUprobe, abi: Abi, config: Config) -> Mechanism:
     said = right.arch_uprobe_mechanism(auprobe, abi, config)
-    return replace(said, how="xol") if auprobe.insn[:1] == b"\x50" else said
+    return said._replace(how="xol") if auprobe.insn[:1] == b"\x50" else said
 
 
 refuses_nop, steps_push = (

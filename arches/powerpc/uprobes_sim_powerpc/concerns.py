@@ -7,6 +7,16 @@ from uprobes_sim.arch import Abi
 from uprobes_sim_powerpc.abi import CPUS
 from uprobes_sim_powerpc.decode import UNASSIGNED
 from uprobes_sim_powerpc.defects import FIRST_NONVOLATILE, is_update
+from uprobes_sim_powerpc.errata import (
+    BCCTR_DECREMENT,
+    INVALID_PAIR,
+    INVALID_UPDATE,
+    LONE_ELEMENT,
+    LOST_BCTAR,
+    LOST_NONVOLATILE,
+    PREFIXED_QUAD,
+    VECTOR_LENGTH,
+)
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.fields import FIELDS
 from uprobes_sim_powerpc.isa.system import SPR_PVR
@@ -35,11 +45,6 @@ class Probed(NamedTuple):
     def is_valid(self) -> bool:
         """Tell whether its definition takes this form."""
         return self.row is not None and self.row.is_valid(self.insn)
-
-
-def no_instruction(probed: Probed) -> bool:
-    """Concern none: the defect lies in what surrounds it, or one word does not show it."""
-    return False
 
 
 def named(*names: str) -> Callable[[Probed], bool]:
@@ -116,3 +121,27 @@ def suffix(probed: Probed) -> bool:
 def hashchk(probed: Probed) -> bool:
     """Concern hashchk."""
     return probed.has_word(31, 754)
+
+
+CONCERNS: Final[dict[str, Callable[[Probed], bool]]] = {
+    LOST_NONVOLATILE: writes_nonvolatile,
+    LOST_BCTAR: lost_branch,
+    VECTOR_LENGTH: named("lxvl", "lxvll", "stxvl", "stxvll"),
+    PREFIXED_QUAD: emulated_pair,
+    "powerpc.reservation": of_class("LARX", "STCX"),
+    "powerpc.kuap_warning": blocked,
+    "powerpc.xol_signal": illegal,
+    "powerpc.completed_spr": completed_by_kernel,
+    "powerpc.hashchk_hang": hashchk,
+    "powerpc.syscall_emulated": of_class("SYSCALL"),
+    "powerpc.relative_slot": relative_access,
+    "powerpc.suffix": suffix,
+    INVALID_UPDATE: invalid_update,
+    INVALID_PAIR: invalid("lfdpx", "stfdp", "stfdpx"),
+    BCCTR_DECREMENT: invalid("bcctr[l]"),
+    LONE_ELEMENT: named("lvebx", "lvehx", "lvewx"),
+    "powerpc.mullw": named("mullw[o][.]"),
+    "powerpc.stmw_update": named("stmw"),
+}
+"""The instructions for which a probe is warned of an erratum. Of the others, the defect lies in
+what surrounds the instruction, or one word does not show it."""

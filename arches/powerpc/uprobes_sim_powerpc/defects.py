@@ -6,6 +6,14 @@ from typing import Final, NamedTuple
 
 from uprobes_sim.memory import PageFault
 from uprobes_sim_powerpc import isa
+from uprobes_sim_powerpc.errata import (
+    BCCTR_DECREMENT,
+    INVALID_PAIR,
+    INVALID_UPDATE,
+    LONE_ELEMENT,
+    PREFIXED_QUAD,
+    VECTOR_LENGTH,
+)
 from uprobes_sim_powerpc.isa import vmx_load
 from uprobes_sim_powerpc.isa.branch import taken
 from uprobes_sim_powerpc.isa.define import Insn
@@ -13,18 +21,6 @@ from uprobes_sim_powerpc.isa.helpers import M64, base
 from uprobes_sim_powerpc.isa.prefixed import address
 from uprobes_sim_powerpc.mmu import Memory
 from uprobes_sim_powerpc.regs import PtRegs
-
-LOST_NONVOLATILE: Final = "powerpc.lost_nonvolatile"
-LOST_BCTAR: Final = "powerpc.lost_bctar"
-VECTOR_LENGTH: Final = "powerpc.vector_length"
-PREFIXED_QUAD: Final = "powerpc.prefixed_quad_order"
-
-INVALID_UPDATE: Final = "powerpc.invalid_update"
-
-INVALID_PAIR: Final = "powerpc.invalid_pair"
-BCCTR_DECREMENT: Final = "powerpc.bcctr_decrement"
-LONE_ELEMENT: Final = "powerpc.lone_element"
-LOW_BITS: Final = "powerpc.branch_low_bits"
 
 FIRST_NONVOLATILE: Final = 14
 """GPRs from this one on are those that a function preserves."""

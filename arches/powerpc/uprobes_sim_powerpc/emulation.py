@@ -6,7 +6,7 @@ from typing import Final
 from uprobes_sim.task import Task
 from uprobes_sim.version import Config
 from uprobes_sim_powerpc.code import Code, code_of
-from uprobes_sim_powerpc.defects import LOW_BITS
+from uprobes_sim_powerpc.errata import LOW_BITS
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.fields import FIELDS
 from uprobes_sim_powerpc.isa.helpers import EQ, GT, LT, M32

@@ -3,7 +3,7 @@
 from typing import Final
 
 from uprobes_sim.emit import Reproducer
-from uprobes_sim_powerpc.defects import LOST_BCTAR, LOST_NONVOLATILE, VECTOR_LENGTH
+from uprobes_sim_powerpc.errata import LOST_BCTAR, LOST_NONVOLATILE, VECTOR_LENGTH
 
 COMPILER: Final = "gcc"
 

@@ -8,18 +8,17 @@ from typing import Final, Literal
 
 import numpy as np
 
+from uprobes_sim import cache
 from uprobes_sim.arch import Abi
-from uprobes_sim.scan import cache
 from uprobes_sim.scan.arrays import AnyArray, Bools, Int64s, Uint32s, Uint64s
 from uprobes_sim.scan.sweep import Piece, Places, Sweep, cut
 from uprobes_sim.version import Config
+from uprobes_sim_powerpc.errata import LOST_NONVOLATILE
 from uprobes_sim_powerpc.insn import is_prefix
 
 Words = Uint32s
 
 _PREFIX_OPCODE: Final = 1
-_LOST_NONVOLATILE: Final = "powerpc.lost_nonvolatile"
-"""An erratum to which it matters which registers are written."""
 _UNKNOWN: Final = -1
 _MANY: Final = 1 << 12
 """Words of which most forms are learnt."""
@@ -110,7 +109,7 @@ class PowerpcSweeper:
         self._wide = abi.bits == 64
         self._order: Literal["little", "big"] = abi.byteorder
         self._type = np.dtype("<u4" if abi.byteorder == "little" else ">u4")
-        targets = any(_LOST_NONVOLATILE in config.in_force for config in configs)
+        targets = any(LOST_NONVOLATILE in config.in_force for config in configs)
         kept = cache.place(Path(__file__).parent, "relevance", abi.bits, targets, suffix=".npz")
         found = cache.arrays(kept, lambda: _prepare(abi.bits, targets=targets))
         self._words, self._prefixed, self._group = found["words"], found["prefixed"], found["group"]

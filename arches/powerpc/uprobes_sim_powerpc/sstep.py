@@ -10,7 +10,8 @@ from uprobes_sim.memory import PageFault
 from uprobes_sim.version import Config
 from uprobes_sim_powerpc.abi import CPUS, is_radix
 from uprobes_sim_powerpc.code import Code
-from uprobes_sim_powerpc.defects import DEFECTS, LOST_BCTAR, overlooked
+from uprobes_sim_powerpc.defects import DEFECTS, overlooked
+from uprobes_sim_powerpc.errata import LOST_BCTAR
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.isa.fields import FIELDS
 from uprobes_sim_powerpc.isa.interrupts import Interrupt

@@ -1,6 +1,5 @@
 """The system call interface of powerpc: arch/powerpc/include/uapi/asm."""
 
-from dataclasses import replace
 from typing import Final
 
 from uprobes_sim.uapi import Layout, Uapi
@@ -26,8 +25,7 @@ POWERPC64: Final = Uapi(
 )
 """For 64-bit tasks, of either byte order."""
 
-POWERPC32: Final = replace(
-    POWERPC64,
+POWERPC32: Final = POWERPC64._replace(
     stat=Layout(
         "L:dev L:ino I:mode H:nlink 2x I:uid I:gid L:rdev l:size L:blksize L:blocks"
         " L:atime L:atime_nsec L:mtime L:mtime_nsec L:ctime L:ctime_nsec L L"

@@ -9,9 +9,9 @@ from uprobes_sim.units import Vaddr
 from uprobes_sim.verdict import Caution, Mechanism
 from uprobes_sim.version import Config
 from uprobes_sim_powerpc.abi import CPUS, capstone_mode
-from uprobes_sim_powerpc.concerns import Probed
+from uprobes_sim_powerpc.concerns import CONCERNS, Probed
 from uprobes_sim_powerpc.decode import decoder, operands
-from uprobes_sim_powerpc.errata import ROWS
+from uprobes_sim_powerpc.errata import ERRATA
 from uprobes_sim_powerpc.insn import is_prefix
 from uprobes_sim_powerpc.isa.define import Insn
 from uprobes_sim_powerpc.sstep import obstacle
@@ -48,10 +48,14 @@ def warnings(insn: int, abi: Abi, config: Config, *, is_suffix: bool) -> tuple[C
     emulated = chosen.how == "emulate"
     probed = Probed(_find(insn, abi), insn, abi, config.cpu, emulated, chosen.rule, is_suffix)
     return tuple(
-        Caution(row.erratum.id, row.erratum.severity, row.erratum.effect)
-        for row in ROWS
-        if row.erratum.id in config.in_force and row.concerns(probed)
+        Caution(erratum.id, erratum.severity, erratum.effect)
+        for erratum in ERRATA
+        if erratum.id in config.in_force and _concerns(erratum.id, probed)
     )
+
+
+def _concerns(erratum: str, probed: Probed) -> bool:
+    return erratum in CONCERNS and CONCERNS[erratum](probed)
 
 
 def fields(insn: int, abi: Abi) -> dict[str, int | str]:

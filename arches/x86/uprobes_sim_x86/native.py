@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from uprobes_sim.scan.cache import Arrays, announce, arrays, place, warn
+from uprobes_sim.cache import Arrays, announce, arrays, place, warn
 from uprobes_sim_x86 import cutter
 
 SIGNATURES: Final = {

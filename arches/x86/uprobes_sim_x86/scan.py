@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from uprobes_sim.scan import cache
+from uprobes_sim import cache
 from uprobes_sim.scan.arrays import AnyArray, Int16s, Int64s, Uint8s
 from uprobes_sim.scan.sweep import Piece, Sweep
 from uprobes_sim_x86 import cutter

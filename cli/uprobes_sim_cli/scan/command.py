@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from uprobes_sim import cache
 from uprobes_sim.choice import Options
 from uprobes_sim.errors import UprobesSimError
-from uprobes_sim.scan import cache
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry, Failure, find
 from uprobes_sim.scan.report import FileReport

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from uprobes_sim.errors import ProbeError, ProgramError
-from uprobes_sim.loader import Program, parse
 from uprobes_sim.regular import open_regular
 from uprobes_sim.units import PAGE_SIZE
 
 if TYPE_CHECKING:  # costs 10 ms
     from zipfile import ZipFile, ZipInfo
+
+    from uprobes_sim.loader import Program
 
 SEPARATOR: Final = "!/"
 """Between an archive and what it holds, as Android's linker writes it."""
@@ -28,7 +29,7 @@ _STORED: Final = 0
 class Held:
     """An ELF file in an archive."""
 
-    program: Program
+    program: "Program"
     base: int
     """Where it starts in the archive, in bytes: the kernel counts from the archive's start."""
 
@@ -56,6 +57,8 @@ def load_held(path: str) -> Held:
         ProbeError: the file is compressed, so there is nothing to probe.
     """
     from zipfile import BadZipFile, ZipFile
+
+    from uprobes_sim.loader import parse
 
     archive, _, name = path.partition(SEPARATOR)
     try:

@@ -230,7 +230,7 @@ class Checker:
     def _verdict(self, site: Site) -> Verdict:
         refusal = site.question.refusal or self._registered(site)
         verdict = refusal or self._analysed(self._spot(site.reading), site.reading)
-        return replace(verdict, warnings=self._warnings(site, verdict, at_mmap=refusal is None))
+        return verdict._replace(warnings=self._warnings(site, verdict, at_mmap=refusal is None))
 
     def _warnings(self, site: Site, verdict: Verdict, *, at_mmap: bool) -> tuple[Caution, ...]:
         """Gather all there is to warn of; *at_mmap*: a refusal comes when a process maps the file.
@@ -242,7 +242,7 @@ class Checker:
             warnings += self.explainer.besides("return")
         if verdict.verdict != "reject":
             return loudest_first(warnings)
-        warnings = [replace(each, severity=_harmless(each.severity)) for each in warnings]
+        warnings = [each._replace(severity=_harmless(each.severity)) for each in warnings]
         if at_mmap:
             warnings.append(
                 REFUSED_AT_MMAP.caution(

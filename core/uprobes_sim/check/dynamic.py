@@ -11,8 +11,9 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
+from uprobes_sim.elf import PT_DYNAMIC
 from uprobes_sim.errors import ProgramError
-from uprobes_sim.loader import PT_DYNAMIC, Program, load
+from uprobes_sim.loader import Program, load
 
 _DT_NEEDED, _DT_STRTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 5, 7, 8, 10
 _DT_SONAME, _DT_RPATH, _DT_REL, _DT_RELSZ, _DT_RUNPATH = 14, 15, 17, 18, 29

@@ -11,7 +11,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, Literal
 
-from uprobes_sim.loader import PT_GNU_EH_FRAME, Program
+from uprobes_sim.elf import PT_GNU_EH_FRAME
+from uprobes_sim.loader import Program
 from uprobes_sim.units import Vaddr
 
 _SORTED_TABLE: Final = bytes([1, 0x1B, 0x03, 0x3B])

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from uprobes_sim.check.code import Code, Function
+from uprobes_sim.elf import PF_R, PF_W, PF_X
 from uprobes_sim.languages import Question
-from uprobes_sim.loader import PF_R, PF_W, PF_X, Program, Segment
+from uprobes_sim.loader import Program, Segment
 from uprobes_sim.symbols import Section, Symbol
 from uprobes_sim.units import Offset, Vaddr
 from uprobes_sim.version import Config

@@ -1,13 +1,13 @@
 """What a scan needs of an ELF file: where code is, where instructions are known to begin, names."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from uprobes_sim.arch import Abi
+from uprobes_sim.elf import PF_X, PT_LOAD
 from uprobes_sim.errors import ProgramError
-from uprobes_sim.loader import PF_X, PT_LOAD
 from uprobes_sim.scan.arrays import Bools, Int64s, Uint64s
 from uprobes_sim.scan.headers import Headers, SectionHeader, read_headers
 from uprobes_sim.scan.source import Source
@@ -32,8 +32,7 @@ _TABLE_OF_RELATIVE_WORDS: Final = b"\x03\x3b"
 """DW_EH_PE_udata4 for the count, DW_EH_PE_datarel | sdata4 for the table: what linkers write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A stretch of code: an executable section or, where those are gone, a segment."""
 
     name: str
@@ -82,8 +81,7 @@ class Functions:
         return index
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Code:
+class Code(NamedTuple):
     """The code of one ELF file."""
 
     path: str
@@ -184,8 +182,7 @@ def _section_range(section: SectionHeader, e_type: int) -> Range:
     return Range(section.name, Vaddr(vaddr), Offset(section.offset), section.size)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Symbols:
+class _Symbols(NamedTuple):
     value: Vaddrs
     size: Vaddrs
     name: Int64s

@@ -1,7 +1,6 @@
 """The headers of an ELF file, of any kind and however damaged."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -38,8 +37,7 @@ _FIELDS: Final = {
 """Records of an ELF file, by class: Elf32_Ehdr and its like."""
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentHeader:
+class SegmentHeader(NamedTuple):
     """One program header."""
 
     type: int
@@ -49,8 +47,7 @@ class SegmentHeader:
     filesz: int
 
 
-@dataclass(frozen=True, slots=True)
-class SectionHeader:
+class SectionHeader(NamedTuple):
     """One section header."""
 
     name: str
@@ -62,8 +59,7 @@ class SectionHeader:
     link: int
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(NamedTuple):
     """What the headers say; what they say of places beyond the file's end is believed."""
 
     abi: Abi

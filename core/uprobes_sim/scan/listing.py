@@ -1,7 +1,7 @@
 """One instruction of a scan after the other, each with its answer and its reason."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from uprobes_sim.scan.code import Code
 from uprobes_sim.scan.scanner import Judge, Part
@@ -9,8 +9,7 @@ from uprobes_sim.units import Offset, Vaddr
 from uprobes_sim.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """One instruction where it lies."""
 
     function: int

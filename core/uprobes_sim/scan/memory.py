@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
+from uprobes_sim import cache
 from uprobes_sim.choice import Options
 from uprobes_sim.errno import Errno
 from uprobes_sim.linker import Linked, find
-from uprobes_sim.scan import cache
 from uprobes_sim.verdict import Caution, Verdict
 from uprobes_sim.version import Config
 

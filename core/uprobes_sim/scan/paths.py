@@ -4,10 +4,9 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from uprobes_sim.check.archive import SEPARATOR, first_byte
 from uprobes_sim.errors import ProgramError
@@ -26,8 +25,7 @@ _NAMED: Final = 5
 _GIVEN: Final = "give an ELF file, an archive (.a, .zip, .apk) or a folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One file to scan: on disk, or a member of an archive."""
 
     path: Path
@@ -59,8 +57,7 @@ class Entry:
         return self.offset if self.zipped else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What could not be read, in one line."""
 
     path: str
@@ -198,7 +195,7 @@ def _zip_member(
                 return
             if info.compress_type == zipfile.ZIP_STORED:
                 with path.open("rb") as file:
-                    entry = replace(entry, offset=first_byte(info, file), size=info.file_size)
+                    entry = entry._replace(offset=first_byte(info, file), size=info.file_size)
             yield entry
     except Exception as exc:  # as above; the other members may be whole
         why = str(exc) or type(exc).__name__

@@ -1,6 +1,7 @@
 """What a scan found in one file, counted: by verdict, rule and warning, damage first."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from uprobes_sim.errata import Severity
 from uprobes_sim.scan.columns import HARMFUL
@@ -26,8 +27,7 @@ class Finding:
     """Some of those functions."""
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionRow:
+class FunctionRow(NamedTuple):
     """One function, counted."""
 
     name: str | None

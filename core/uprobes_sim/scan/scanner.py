@@ -4,36 +4,31 @@ So the answers of a scan are those of `explain`; what is fast is that few forms 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from uprobes_sim.choice import Options, configure
 from uprobes_sim.errors import ProgramError
-from uprobes_sim.explain import judge
 from uprobes_sim.linker import Linked
-from uprobes_sim.memory import Mm, VmFlags
-from uprobes_sim.page_cache import Inode
 from uprobes_sim.scan.ahead import ahead
 from uprobes_sim.scan.arrays import Bools, Int64s, Uint8s, Uint64s
 from uprobes_sim.scan.code import Code, Range
 from uprobes_sim.scan.columns import TOLD, columns
 from uprobes_sim.scan.memory import Answers, Memory
 from uprobes_sim.scan.sweep import Piece, Sweep
-from uprobes_sim.sched import Scheduler
-from uprobes_sim.units import PAGE_MASK, PAGE_SIZE, Vaddr
-from uprobes_sim.uprobes import Uprobes
+from uprobes_sim.units import Vaddr
 from uprobes_sim.version import Config
+
+if TYPE_CHECKING:
+    from uprobes_sim.scan.bench import Bench
 
 PIECE: Final = 1 << 19
 """Bytes of code that are in memory at once."""
 
-_CODE: Final = VmFlags.READ | VmFlags.EXEC | VmFlags.MAYREAD | VmFlags.MAYWRITE | VmFlags.MAYEXEC
 
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Part:
+class Part(NamedTuple):
     """A piece of a file after the sweep."""
 
     range: Range
@@ -79,7 +74,7 @@ class Judge:
         """Of each form, whether people want to hear where it is."""
         self.columns: Uint8s = columns(())
         """Of each form, what it counts as."""
-        self._all = [Uprobes(linked, config, Scheduler()) for config in self.configs]
+        self._linked = linked
         self._memory = Memory(linked, self.configs, options[0])
         self._sweeper = self.hook.arch_sweeper(abi=self.info.abi, configs=self.configs)
 
@@ -172,16 +167,12 @@ class Judge:
 
     def answers(self, insn: bytes, vaddr: Vaddr, before: bytes) -> Answers:
         """Judge *insn* at *vaddr*, behind the bytes *before*, as each kernel does."""
-        mm = self._map(before, insn, vaddr)
-        return tuple(judge(up, insn, mm, vaddr) for up in self._all)
+        return self._bench.answers(insn, vaddr, before)
 
-    def _map(self, before: bytes, insn: bytes, vaddr: Vaddr) -> Mm:
-        """Map *insn* at *vaddr*, for backends that look around."""
-        info = self.info
-        mm = Mm(info.abi, task_size=info.task_size, mmap_base=info.mmap_base)
-        start = vaddr - len(before)
-        first = start & ~PAGE_MASK
-        if first + 2 * PAGE_SIZE <= info.task_size:
-            inode = Inode(1, "", bytes(start - first) + before + insn)
-            mm.mmap(first, 2 * PAGE_SIZE, _CODE, inode=inode)
-        return mm
+    @cached_property
+    def _bench(self) -> "Bench":
+        from uprobes_sim.scan.bench import (
+            Bench,
+        )  # with half of the core: what is known needs it not
+
+        return Bench(self._linked, self.configs)

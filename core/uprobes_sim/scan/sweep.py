@@ -5,8 +5,7 @@ any, slowly.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,8 +16,7 @@ Places = Int64s
 _NOWHERE: Final = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A piece of code to be cut."""
 
     code: bytes
@@ -33,8 +31,7 @@ class Piece:
     """What lies before it: `max_insn_bytes`, or nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(NamedTuple):
     """The instructions of a piece: one element of each array for one.
 
     Good until the next sweep but one.

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from uprobes_sim.binfmt_elf import exec_program
+from uprobes_sim.elf import machine_name
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import EngineError, KernelError, ProgramError
 from uprobes_sim.exit import mm_release, mmput
 from uprobes_sim.fork import new_mm
-from uprobes_sim.loader import Program, machine_name, parse
+from uprobes_sim.loader import Program, parse
 from uprobes_sim.signals import SIG_IGN
 from uprobes_sim.syscalls.kernel import Kernel
 from uprobes_sim.syscalls.posix_timers import sys_timer_delete

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from elf_maker import Elf, Segment, Sym
 from uprobes_sim_cli.app import app
 from uprobes_sim_powerpc import isa
+from uprobes_sim_powerpc.concerns import CONCERNS
 from uprobes_sim_powerpc.decode import decoder
-from uprobes_sim_powerpc.defects import DEFECTS, LOST_BCTAR, LOST_NONVOLATILE
-from uprobes_sim_powerpc.errata import ROWS
+from uprobes_sim_powerpc.defects import DEFECTS
+from uprobes_sim_powerpc.errata import ERRATA, LOST_BCTAR, LOST_NONVOLATILE
 from uprobes_sim_powerpc.writes import written_gprs
 
 EM_PPC64, ELF_V2 = 21, 2
@@ -107,20 +108,24 @@ def test_explain_looks_around_in_a_file(tmp_path: Path) -> None:
 
 
 def test_ids_are_unique_and_bear_the_name_of_the_backend() -> None:
-    ids = [row.erratum.id for row in ROWS]
+    ids = [erratum.id for erratum in ERRATA]
 
     assert len(ids) == len(set(ids))
     assert [each for each in ids if not each.startswith("powerpc.")] == []
 
 
+def test_what_is_warned_of_is_an_erratum() -> None:
+    assert CONCERNS.keys() <= {erratum.id for erratum in ERRATA}
+
+
 def test_an_erratum_ends_after_it_began() -> None:
-    wrong = [e.id for e, _ in ROWS if e.until is not None and e.until <= e.since]
+    wrong = [e.id for e in ERRATA if e.until is not None and e.until <= e.since]
 
     assert wrong == []
 
 
 def test_what_acts_has_a_row_and_stands_in_for_an_instruction_that_is_defined() -> None:
-    ids = {row.erratum.id for row in ROWS}
+    ids = {erratum.id for erratum in ERRATA}
     rows = {row.name: row for row in isa.load()}
 
     for name, defect in DEFECTS.items():

@@ -8,13 +8,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Final
-from zipfile import BadZipFile
-
-import numpy as np
 
 import uprobes_sim
 from uprobes_sim.scan.arrays import AnyArray
@@ -27,7 +22,7 @@ _MOST: Final = 100
 """Files that are kept."""
 _MOST_BYTES: Final = 64 << 20
 """What they may have together."""
-_BROKEN: Final = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
+_BROKEN: Final = (OSError, ValueError, KeyError, TypeError, EOFError)
 """What is raised by a file that is not there, or that somebody has cut."""
 
 listeners: Final = list[Callable[[str], None]]()
@@ -66,6 +61,8 @@ def folder() -> Path:
 @cache
 def sources(package: Path) -> str:
     """Make a fingerprint of the sources of the core and of *package*."""
+    from hashlib import sha256
+
     found = sha256()
     for folder in (Path(uprobes_sim.__file__).parent, package):
         for parent, _, files in sorted(os.walk(folder)):
@@ -78,17 +75,23 @@ def sources(package: Path) -> str:
 
 def place(package: Path, *parts: object, suffix: str) -> Path:
     """Say where that lies which is made of *parts* by the sources of *package*."""
+    from hashlib import sha256
+
     key = sha256("\n".join([sources(package), *map(str, parts)]).encode()).hexdigest()
     return folder() / f"{key[:_DIGITS]}{suffix}"
 
 
 def arrays(path: Path, build: Callable[[], Arrays]) -> Arrays:
     """Read arrays, or *build* them and keep them for the next time; what that raises is raised."""
+    from zipfile import BadZipFile
+
+    import numpy as np
+
     try:
         _check(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             return dict(found)
-    except _BROKEN:
+    except (*_BROKEN, BadZipFile):
         built = build()
         _write(path, lambda file: np.savez(file, **built))  # type: ignore[arg-type]  # of numpy
         return built
@@ -120,6 +123,8 @@ def _check(path: Path) -> None:
 
 def _write(path: Path, fill: Callable[[Any], object]) -> None:
     """Write a file that is there whole or not at all."""
+    from tempfile import NamedTemporaryFile
+
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, delete=False) as file:

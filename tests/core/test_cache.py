@@ -1,4 +1,4 @@
-"""core/uprobes_sim/scan/cache.py and memory.py"""
+"""core/uprobes_sim/cache.py and memory.py"""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from elf_programs import program
+from uprobes_sim import cache
 from uprobes_sim.choice import Options
-from uprobes_sim.scan import cache
 from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry
 
