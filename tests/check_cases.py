@@ -70,7 +70,7 @@ def compiled(source: str, *flags: str, language: str = "c") -> Callable[[Path], 
     """Compile *source* with gcc."""
 
     def build(folder: Path) -> Path:
-        compiler = {"c": "gcc", "c++": "g++"}[language]
+        compiler = {"c++": "g++"}.get(language, "gcc")
         if shutil.which(compiler) is None:
             pytest.skip(f"{compiler} is not installed (Debian: {compiler})")
         path = folder / "program"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from uprobes_sim.arch import Abi
+from uprobes_sim.debug_file import with_separate
 from uprobes_sim.elf import ET_DYN, ET_EXEC, PF_W, PF_X, PT_INTERP, PT_LOAD
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.regular import NotRegularError, open_regular
@@ -96,8 +97,8 @@ class Program:
 
     @cached_property
     def symbols(self) -> SymbolTable:
-        """The symbols, read at the first look."""
-        return read_symbols(self.data)
+        """The symbols, read at the first look; those kept apart from a stripped file as well."""
+        return with_separate(read_symbols(self.data), self.path, self.data)
 
     @cached_property
     def image(self) -> Image:

@@ -1,93 +1,78 @@
-"""Copies of a function in its callers, from DWARF."""
+"""Copies of a function in its callers, from DWARF, be it in the file or apart from it."""
 
+import os
 from collections import defaultdict
 from functools import lru_cache
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import NamedTuple
 
+from uprobes_sim.check.dwarf import BROKEN, Copy, Dwarf
+from uprobes_sim.debug_file import DebugFile, build_id, debug_file, read_elf
 from uprobes_sim.loader import Program
 from uprobes_sim.symbols import read_section
 from uprobes_sim.units import Vaddr
 
-if TYPE_CHECKING:
-    from elftools.dwarf.compileunit import CompileUnit
-    from elftools.dwarf.die import DIE
-    from elftools.dwarf.dwarfinfo import DWARFInfo
 
-_MOST: Final = 8 << 20
-"""Bytes of .debug_info that are read: more takes longer than anybody waits."""
+def copies_of(program: Program, name: str, *, plain: bool = False) -> tuple[Vaddr, ...]:
+    """Find where the function with the symbol *name* was copied to.
 
-
-def copies_of(program: Program, name: str) -> tuple[Vaddr, ...]:
-    """Find where *name* was copied to; nowhere, as well, where DWARF is missing or broken."""
-    if not _has_dwarf(program) or name.encode() not in program.data:
-        return ()
-    return _copies(program).get(name.encode(), ())
-
-
-@lru_cache(maxsize=16)
-def _has_dwarf(program: Program) -> bool:
-    """Tell whether there is DWARF, and not so much of it that nobody would wait for the answer."""
-    info = read_section(program.data, ".debug_info")
-    return info is not None and 0 < len(info.data) <= _MOST
-
-
-@lru_cache(maxsize=16)
-def _copies(program: Program) -> dict[bytes, tuple[Vaddr, ...]]:
-    """Find all copies of all functions, by name: to read DWARF is what takes long."""
-    from elftools.elf.elffile import ELFFile
-
+    Nowhere, as well, where DWARF is missing or broken. *plain*: *name* may be what the source
+    has for a mangled symbol.
+    """
+    dwarf, text = _dwarf(program), name.encode()
     try:
-        elf = ELFFile(BytesIO(program.data))
-        names, starts = _read(elf.get_dwarf_info())
-    except Exception:  # whatever pyelftools meets in a broken file
-        return {}
-    found = defaultdict[bytes, set[Vaddr]](set)
-    for origin, start in starts:
-        for name in names.get(origin, ()):
-            found[name].add(start)
-    return {name: tuple(sorted(copies)) for name, copies in found.items()}
+        if dwarf is None or not dwarf.names_it(text):
+            return ()
+        found = _copies(dwarf)
+        copies = found.symbols.get(text, ()) or (found.plain.get(text, ()) if plain else ())
+        starts = {Vaddr(start) for copy in copies if (start := dwarf.start(copy)) is not None}
+    except BROKEN:
+        return ()
+    return tuple(sorted(start for start in starts if _is_code(program, start)))
 
 
-def _read(dwarf: "DWARFInfo") -> tuple[dict[int, set[bytes]], list[tuple[int, Vaddr]]]:
-    """Give the names of functions that may be copied, by their DIE; and each copy's, and start."""
-    names, starts = dict[int, set[bytes]](), list[tuple[int, Vaddr]]()
-    for unit in dwarf.iter_CUs():
-        for die in unit.iter_DIEs():
-            if die.tag == "DW_TAG_subprogram" and "DW_AT_inline" in die.attributes:
-                names[die.offset] = _names(die)
-            elif die.tag == "DW_TAG_inlined_subroutine":
-                origin, start = _origin(die, unit), _start(die, unit, dwarf)
-                if origin is not None and start is not None:
-                    starts.append((origin, Vaddr(start)))
-    return names, starts
-
-
-def _names(die: "DIE") -> set[bytes]:
-    keys = ("DW_AT_name", "DW_AT_linkage_name")
-    return {die.attributes[key].value for key in keys if key in die.attributes}
-
-
-def _origin(die: "DIE", unit: "CompileUnit") -> int | None:
-    """Find the offset of the DIE of which this is a copy."""
-    origin = die.attributes.get("DW_AT_abstract_origin")
-    if origin is None:
+@lru_cache(maxsize=4)
+def _dwarf(program: Program) -> Dwarf | None:
+    """Find the DWARF of *program*."""
+    found: DebugFile | None = DebugFile(program.path, program.data)
+    if read_section(program.data, ".debug_info") is None:
+        found = debug_file(program.path, program.data)
+    if found is None or read_section(found.data, ".debug_info") is None:
         return None
-    base: int = 0 if origin.form == "DW_FORM_ref_addr" else unit.cu_offset
-    return base + int(origin.value)
+    return Dwarf(found.data, _shared(found))
 
 
-def _start(die: "DIE", unit: "CompileUnit", dwarf: "DWARFInfo") -> int | None:
-    """Find the first address of a copy."""
-    for key in ("DW_AT_entry_pc", "DW_AT_low_pc"):
-        found = die.attributes.get(key)
-        if found is not None and found.form.startswith("DW_FORM_addr"):
-            value: int = found.value
-            return value
-    ranges = die.attributes.get("DW_AT_ranges")
-    lists = dwarf.range_lists()
-    if ranges is None or lists is None:
+def _shared(found: DebugFile) -> Dwarf | None:
+    """Find what `dwz -m` has moved to a file that several share."""
+    link = read_section(found.data, ".gnu_debugaltlink")
+    if link is None:
         return None
-    offset = ranges.value
-    first: Any = next(iter(lists.get_range_list_at_offset(offset, unit)), None)
-    return None if first is None else int(getattr(first, "begin_offset", 0)) or None
+    name, _, wanted = link.data.partition(b"\0")
+    other = read_elf(found.path.resolve().parent / Path(os.fsdecode(name)))
+    return Dwarf(other.data) if other and build_id(other.data) == wanted.hex() else None
+
+
+class _Copies(NamedTuple):
+    """All copies of all functions."""
+
+    symbols: dict[bytes, list[Copy]]
+    plain: dict[bytes, list[Copy]]
+
+
+@lru_cache(maxsize=4)
+def _copies(dwarf: Dwarf) -> _Copies:
+    """Find all copies of all functions, by name: to read DWARF is what takes long."""
+    symbols, plain = defaultdict[bytes, list[Copy]](list), defaultdict[bytes, list[Copy]](list)
+    for (holder, origin), copies in dwarf.copies().items():
+        names = holder.names_at(origin)
+        for name in names.symbols:
+            symbols[name] += copies
+        for name in names.plain:
+            plain[name] += copies
+    return _Copies(symbols, plain)
+
+
+def _is_code(program: Program, vaddr: Vaddr) -> bool:
+    """Tell whether there is code: linkers leave entries of what they have dropped."""
+    segment = program.segment_of(vaddr)
+    return segment is not None and segment.executable

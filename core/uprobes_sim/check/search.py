@@ -34,7 +34,7 @@ def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
     if symbols and symbols[0].undefined:
         raise ProbeError(f"{spec.text}: {_imported(program, name)}", UNDEFINED.id)
     if not symbols:
-        copies = copies_of(program, name)
+        copies = copies_of(program, name, plain=True)
         if copies:
             shown = ", ".join(f"{copy:#x}" for copy in copies)
             raise ProbeError(

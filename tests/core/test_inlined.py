@@ -1,0 +1,272 @@
+"""core/uprobes_sim/check/inlined, check/dwarf and debug_file"""
+
+import lzma
+import random
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import pytest
+from elftools.dwarf.ranges import BaseAddressEntry
+from elftools.elf.elffile import ELFFile
+
+from check_cases import compiled
+from uprobes_sim.check.dwarf import BROKEN, Dwarf
+from uprobes_sim.check.inlined import copies_of
+from uprobes_sim.loader import load
+from uprobes_sim.units import Vaddr
+
+COPIED: Final = """
+#include <stdio.h>
+#include <stdlib.h>
+struct pair { int one, two; };
+static inline int twice(int a) { if (a > 100) { puts("big"); a -= 7; } return a * 2 + rand(); }
+__attribute__((noinline)) int part(int a) { return twice(a) + 3; }
+int both(struct pair *a) { if (a->one > 3) printf("%d", a->one); return a->two ^ rand(); }
+int user(struct pair *a) { return both(a + 1) * 3; }
+__attribute__((section(".text.cold"))) int other(struct pair *a) { return both(a) + twice(7); }
+int main(int c, char **v) {
+  struct pair p[2] = {{c, c}, {c, 1}};
+  return user(p) + part(c) + both(p) + twice(c) + other(p);
+}
+"""
+FORMS: Final = (
+    ("-gdwarf-3",),
+    ("-gdwarf-4",),
+    ("-gdwarf-5",),
+    ("-gdwarf-5", "-gz"),
+    ("-gdwarf-4", "-gz", "-ffunction-sections"),
+    ("-gdwarf-5", "-flto"),
+    ("-gdwarf-4", "-fdebug-types-section"),
+)
+
+
+def built(folder: Path, *flags: str) -> Path:
+    return compiled(COPIED, "-O2", *(flags or ("-gdwarf-5",)))(folder)
+
+
+def tool(name: str, *arguments: object) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    subprocess.run([name, *map(str, arguments)], check=True, timeout=60)
+
+
+def as_pyelftools_reads(path: Path) -> dict[str, set[int]]:
+    """Starts of the copies by the plain name, as another reader of DWARF finds them."""
+    found = dict[str, set[int]]()
+    dwarf = ELFFile(BytesIO(path.read_bytes())).get_dwarf_info()
+    for unit in dwarf.iter_CUs():
+        top = unit.get_top_DIE().attributes
+        for die in unit.iter_DIEs():
+            if die.tag != "DW_TAG_inlined_subroutine":
+                continue
+            entry = die.attributes.get("DW_AT_entry_pc") or die.attributes.get("DW_AT_low_pc")
+            if entry is None:
+                base = top["DW_AT_low_pc"].value
+                lists = dwarf.range_lists()
+                assert lists is not None
+                rows = lists.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, unit)
+                for row in rows:
+                    if not isinstance(row, BaseAddressEntry):
+                        start = row.begin_offset + (0 if row.is_absolute else base)
+                        break
+                    base = row.base_address
+            else:
+                start = entry.value
+            while "DW_AT_name" not in die.attributes:
+                die = die.get_DIE_from_attribute("DW_AT_abstract_origin")
+            found.setdefault(die.attributes["DW_AT_name"].value.decode(), set()).add(start)
+    return found
+
+
+def told(path: Path, *names: str) -> dict[str, set[int]]:
+    program = load(path)
+    return {name: set(copies_of(program, name, plain=True)) for name in names}
+
+
+@pytest.mark.parametrize("flags", FORMS, ids=" ".join)
+def test_copies_are_where_another_reader_finds_them(flags: tuple[str, ...], tmp_path: Path) -> None:
+    path = built(tmp_path, *flags)
+    expected = as_pyelftools_reads(path)
+
+    assert told(path, *expected) == expected
+    assert len(expected["twice"]) >= 2
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_copies_made_by_clang_are_found(version: int, tmp_path: Path) -> None:
+    """It gives ranges relative to the unit, and addresses and names by number."""
+    pytest.importorskip("ziglang")
+    source, path = tmp_path / "a.c", tmp_path / "program"
+    source.write_text(COPIED)
+    command = [sys.executable, "-m", "ziglang", "cc", f"-gdwarf-{version}", "-O2", source]
+    subprocess.run([*map(str, command), "-o", str(path)], check=True, timeout=300)
+    expected = as_pyelftools_reads(path)
+    code = next(segment for segment in load(path).segments if segment.executable)
+
+    assert told(path, "twice", "both") == {
+        name: {at for at in expected[name] if code.holds(at)} for name in ("twice", "both")
+    }
+    assert all(len(copies) >= 2 for copies in told(path, "twice", "both").values())
+
+
+def test_a_debug_file_beside_a_stripped_program_is_read(tmp_path: Path) -> None:
+    path = built(tmp_path, "-gdwarf-5", "-Wl,--build-id=none")
+    expected, apart = told(path, "twice", "both"), tmp_path / ".debug" / "program.debug"
+    value = load(path).symbols.find("part")[0].value
+    apart.parent.mkdir()
+    tool("objcopy", "--only-keep-debug", path, apart)
+    tool("strip", path)
+    assert told(path, "twice", "both") == {"twice": set(), "both": set()}
+
+    tool("objcopy", f"--add-gnu-debuglink={apart}", path)
+
+    assert told(path, "twice", "both") == expected
+    assert [symbol.value for symbol in load(path).symbols.find("part")] == [value]
+
+
+def test_a_debug_file_of_another_build_is_not_read(tmp_path: Path) -> None:
+    path, apart = built(tmp_path, "-gdwarf-5"), tmp_path / "program.debug"
+    tool("objcopy", "--only-keep-debug", path, apart)
+    tool("strip", path)
+    tool("objcopy", f"--add-gnu-debuglink={apart}", path)
+    assert load(path).symbols.find("part")
+    (tmp_path / "other").mkdir()
+    shutil.copy(built(tmp_path / "other", "-gdwarf-5", "-DOTHER", "-fno-inline"), apart)
+
+    assert not load(path).symbols.find("part")
+    assert told(path, "twice") == {"twice": set()}
+
+
+def test_symbols_that_are_packed_into_the_program_are_read(tmp_path: Path) -> None:
+    path, packed = built(tmp_path), tmp_path / "packed"
+    value = load(path).symbols.find("part")[0].value
+    tool("objcopy", "--only-keep-debug", "-S", "--keep-symbol=part", path, packed)
+    packed.write_bytes(lzma.compress(packed.read_bytes()))
+    tool("strip", path)
+    assert not load(path).symbols.find("part")
+
+    tool("objcopy", f"--add-section=.gnu_debugdata={packed}", path)
+
+    assert [symbol.value for symbol in load(path).symbols.find("part")] == [value]
+
+
+SHARED: Final = """
+.section .note.gnu.build-id,"a",@note
+.long 4, 4, 3
+.asciz "GNU"
+.byte 1, 2, 3, 4
+.section .debug_str,"",@progbits
+.asciz "thrice"
+.section .debug_abbrev,"",@progbits
+.byte 1, 0x3c, 1, 0, 0 /* partial unit */
+.byte 2, 0x2e, 0, 0x03, 0x0e, 0x20, 0x0b, 0, 0, 0 /* function: name, inline */
+.section .debug_info,"",@progbits
+.long 2f - 1f
+1: .short 4
+.long 0
+.byte 8, 1
+.byte 2
+.long 0
+.byte 3, 0
+2:
+"""
+USER: Final = """
+.text
+.globl main
+.type main,@function
+main: xor %eax,%eax
+copy: ret
+.size main,.-main
+.section .gnu_debugaltlink,"",@progbits
+.asciz "shared"
+.byte 1, 2, 3, 4
+.section .debug_abbrev,"",@progbits
+.byte 1, 0x11, 1, 0, 0 /* unit */
+.byte 2, 0x1d, 0, 0x31, 0xa0, 0x3e, 0x11, 0x01, 0, 0, 0 /* copy: origin elsewhere, address */
+.section .debug_info,"",@progbits
+.long 2f - 1f
+1: .short 4
+.long 0
+.byte 8, 1
+.byte 2
+.long 12
+.quad copy
+.byte 0
+2:
+"""
+
+
+@pytest.mark.parametrize(("build", "known"), [("01020304", True), ("01020305", False)])
+def test_what_dwz_has_moved_to_a_shared_file_is_read(
+    build: str, known: bool, tmp_path: Path
+) -> None:
+    """Both files as `dwz -m` leaves them, by hand; only the shared file of that build counts."""
+    numbers = ", ".join(str(each) for each in bytes.fromhex(build))
+    source = SHARED.replace("1, 2, 3, 4", numbers)
+    compiled(source, "-c", language="assembler")(tmp_path).rename(tmp_path / "shared")
+    path = compiled(USER, "-nostdlib", "-static", "-Wl,-e,main", language="assembler")(tmp_path)
+    program = load(path)
+
+    (main,) = program.symbols.find("main")
+    assert copies_of(program, "thrice") == ((main.value + 2,) if known else ())
+
+
+NAMESPACES: Final = """
+#include <cstdlib>
+namespace shop { struct till { int open(int a); };
+inline __attribute__((always_inline)) int till::open(int a) { return a * 3 + std::rand(); }
+inline __attribute__((always_inline)) int main(int a) { return a + std::rand(); } }
+int main(int argc, char **) { shop::till t; return t.open(argc) + shop::main(argc); }
+"""
+
+
+def test_a_name_in_the_source_is_no_symbol_where_symbols_are_mangled(tmp_path: Path) -> None:
+    """The main of a namespace, or of a Rust program, is not the C function main."""
+    program = load(compiled(NAMESPACES, "-g", "-O2", language="c++")(tmp_path))
+
+    assert copies_of(program, "main") == ()
+    assert len(copies_of(program, "main", plain=True)) == 1
+    assert len(copies_of(program, "_ZN4shop4till4openEi")) == 1
+    assert len(copies_of(program, "open", plain=True)) == 1
+
+
+def test_broken_dwarf_is_as_good_as_none(tmp_path: Path) -> None:
+    path, draw = built(tmp_path), random.Random(1)
+    whole = path.read_bytes()
+    elf = ELFFile(BytesIO(whole))
+    names = (".debug_info", ".debug_abbrev", ".debug_rnglists", ".debug_str")
+    places = [
+        (section["sh_offset"], section["sh_size"])
+        for section in map(elf.get_section_by_name, names)
+        if section is not None
+    ]
+    right, found = len(copies_of(load(path), "twice")), set[int]()
+    for _ in range(300):
+        data = bytearray(whole)
+        for start, size in draw.choices(places, k=3):
+            data[start + draw.randrange(size)] = draw.randrange(256)
+        path.write_bytes(data)
+        found.add(len(copies_of(load(path), "twice")))
+
+    assert {0, right} <= found
+
+
+def test_a_number_without_an_end_is_broken() -> None:
+    dwarf = Dwarf(b"\x7fELF\2\1" + bytes(58))
+    dwarf.info = bytes([0xFF]) * (1 << 20)
+
+    with pytest.raises(BROKEN):
+        dwarf._leb(0)
+
+
+def test_a_place_that_is_no_code_is_no_copy(tmp_path: Path) -> None:
+    """Linkers leave the DWARF of functions that they drop."""
+    path = built(tmp_path, "-gdwarf-4", "-ffunction-sections", "-Wl,--gc-sections")
+    program = load(path)
+    code = next(segment for segment in program.segments if segment.executable)
+
+    assert all(code.holds(Vaddr(at)) for at in copies_of(program, "twice"))
