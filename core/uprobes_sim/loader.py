@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from uprobes_sim.arch import Abi
-from uprobes_sim.debug_file import with_separate
 from uprobes_sim.elf import ET_DYN, ET_EXEC, PF_W, PF_X, PT_INTERP, PT_LOAD
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.regular import NotRegularError, open_regular
@@ -98,6 +97,8 @@ class Program:
     @cached_property
     def symbols(self) -> SymbolTable:
         """The symbols, read at the first look; those kept apart from a stripped file as well."""
+        from uprobes_sim.debug_file import with_separate
+
         return with_separate(read_symbols(self.data), self.path, self.data)
 
     @cached_property
@@ -107,8 +108,13 @@ class Program:
 
     def segment_of(self, vaddr: int) -> Segment | None:
         """Find the segment that loads bytes of the file to *vaddr*, code before data."""
-        found = [each for each in self.segments if each.holds(vaddr)]
-        return max(found, key=lambda segment: segment.executable, default=None)
+        found = None
+        for each in self.segments:
+            if each.vaddr <= vaddr < each.vaddr + each.filesz:
+                if each.flags & PF_X:
+                    return each
+                found = found or each
+        return found
 
     def offset_of(self, vaddr: int, *, executable: bool = False) -> Offset | None:
         """Find the place in the file that is loaded at *vaddr*; None: there is none."""
@@ -172,7 +178,8 @@ def _read(path: Path) -> bytes:
         with open(open_regular(path), "rb") as file:
             start = file.read(_IDENT_BYTES)
             if start[: len(_MAGIC)] == _MAGIC:
-                return start + file.read()
+                file.seek(0)
+                return file.read()
     except NotRegularError:
         if path.is_dir():
             raise _BadElf("is a directory; name a program in it") from None

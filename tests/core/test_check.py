@@ -17,7 +17,8 @@ from uprobes_sim.check.plt import stub_names
 from uprobes_sim.check.rules import RULES, SEVERITIES
 from uprobes_sim.choice import Options, link_for
 from uprobes_sim.errors import ProbeError
-from uprobes_sim.loader import load
+from uprobes_sim.loader import Program, load
+from uprobes_sim.loader import Segment as Loaded
 from uprobes_sim.units import Vaddr
 
 
@@ -359,9 +360,8 @@ def test_relocations_tell_starts_where_there_is_nothing_else(tmp_path: Path) -> 
         "-fcf-protection=none",
     )
     code = checker(compiled(POINTED_AT, *flags)(tmp_path)).code
-    alone = [
-        at for at in code.pointers if code.function_at(at) is None and at != code.program.entry
-    ]
+    places = [Vaddr(at) for at in code._pointers if code._is_code(at) and at != code.program.entry]
+    alone = [at for at in places if code.function_at(at) is None]
 
     found = [code.boundary(Vaddr(at + distance)) for at in alone for distance in (0, 1, 2)]
 
@@ -402,3 +402,31 @@ def test_the_version_of_an_import_is_known(tmp_path: Path) -> None:
     assert imported.version.startswith("GLIBC_2.")
     with pytest.raises(ProbeError, match=f"imports cosh@{imported.version}; .* defines it"):
         found.check(f"cosh@{imported.version}")
+
+
+MANY_FUNCTIONS = "".join(
+    f".globl f{i}\n.type f{i},@function\nf{i}: ret\n.size f{i},1\n" for i in range(2000)
+)
+TABLE = ".data\n" + "".join(f".quad f{i}\n" for i in range(2000))
+
+
+@pytest.mark.parametrize("flags", [(), ("-s", "-Wl,-Bsymbolic")], ids=["symbols", "relocations"])
+def test_one_probe_looks_at_few_of_many_functions(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = MANY_FUNCTIONS.replace(".globl", ".hidden" if flags else ".globl")
+    build = compiled(hidden + TABLE, "-shared", "-nostdlib", *flags, language="assembler")
+    found, asked = checker(build(tmp_path)), list[int]()
+    segment_of = Program.segment_of
+
+    def counted(program: Program, vaddr: int) -> Loaded | None:
+        asked.append(vaddr)
+        return segment_of(program, vaddr)
+
+    monkeypatch.setattr(Program, "segment_of", counted)
+    (answer,) = found.check(hex(found.program.segments[1].vaddr + 1000))
+
+    assert answer.reading is not None
+    assert answer.text == "ret"
+    assert answer.reading.symbol == (None if flags else "f1000")
+    assert len(asked) < 200

@@ -111,21 +111,38 @@ class Code:
     # --- functions --------------------------------------------------------
 
     @cached_property
-    def functions(self) -> list[Function]:
-        """The functions that have symbols, in order; of several at one place the likeliest."""
+    def _rows(self) -> list[tuple[Vaddr, Symbol]]:
+        """The functions that have symbols, by their start; of several there the likeliest."""
         table = self.program.symbols
         described = any(section.name == ".opd" for section in table.sections)
         best = {symbol.value: symbol for symbol in table.functions}
-        rows = []
-        for value, symbol in best.items():
-            entry = self.entry(symbol, want_global=True) if described else value
-            rows.append((entry, symbol))
-        rows.sort(key=lambda row: row[0])
-        starts = [start for start, _ in rows]
+        if not described:
+            return list(best.items())  # in order, as `functions` is
+        rows = [(self.entry(symbol, want_global=True), symbol) for symbol in best.values()]
+        return sorted(rows, key=_start)
+
+    @property
+    def count(self) -> int:
+        """Number of the functions that have symbols."""
+        return len(self._rows)
+
+    @property
+    def functions(self) -> Iterator[Function]:
+        """The functions that have symbols, in order."""
+        return map(self._function, range(len(self._rows)))
+
+    def named(self, name: str) -> list[Function]:
+        """Find the functions called *name*."""
+        wanted = {symbol.value for symbol in self.program.symbols.by_name.get(name, ())}
         return [
-            Function(start, self._end(start, symbol, starts), symbol, f"the symbol {symbol.name}")
-            for start, symbol in rows
+            self._function(index)
+            for index, (_, symbol) in enumerate(self._rows if wanted else ())
+            if symbol.value in wanted and symbol.name == name
         ]
+
+    def _function(self, index: int) -> Function:
+        start, symbol = self._rows[index]
+        return Function(start, self._end(index), symbol, f"the symbol {symbol.name}")
 
     def entry(self, symbol: Symbol, *, want_global: bool) -> Vaddr:
         """Find the code of a function, for callers from other files or from its own."""
@@ -133,8 +150,9 @@ class Code:
             symbol=symbol, image=self.program.image, want_global=want_global
         )
 
-    def _end(self, start: Vaddr, symbol: Symbol, starts: list[Vaddr]) -> Vaddr:
+    def _end(self, index: int) -> Vaddr:
         """Find where a function ends: by its size, or else where the next thing starts."""
+        start, symbol = self._rows[index]
         segment = self.program.segment_of(start)
         limit = start if segment is None else min(segment.end, start + _LONGEST)
         if symbol.size:
@@ -142,16 +160,16 @@ class Code:
         frame = self.frames.at(start)
         if frame is not None and frame.start == start:
             return Vaddr(min(frame.end, limit))
-        index = bisect_right(starts, start)
-        following = starts[index] if index < len(starts) else limit
+        after = bisect_right(self._rows, start, key=_start)
+        following = self._rows[after][0] if after < len(self._rows) else limit
         section = self.program.symbols.section_holding(start)
         return Vaddr(min(following, limit, limit if section is None else section.end))
 
     def function_at(self, vaddr: int) -> Function | None:
         """Find the function that holds *vaddr*."""
-        index = bisect_right(self.functions, vaddr, key=lambda function: function.start) - 1
-        if index >= 0 and vaddr < self.functions[index].end:
-            return self.functions[index]
+        index = bisect_right(self._rows, vaddr, key=_start) - 1
+        if index >= 0 and vaddr < self._end(index):
+            return self._function(index)
         frame = self.frames.at(vaddr)
         if frame is None:
             return None
@@ -186,13 +204,22 @@ class Code:
         function = self.function_at(vaddr)
         if function is not None:
             return function.start, function.basis
-        at = bisect_right(self.pointers, vaddr) - 1
-        if at < 0:
+        start = self._pointer_before(vaddr)
+        if start is None:
             return None
-        start = self.pointers[at]
         segment = self.program.segment_of(vaddr)
-        near = vaddr - start < _LONGEST and segment is not None and segment.holds(start)
+        near = segment is not None and segment.holds(start)
         return (start, _POINTED) if near and self._flows(start, vaddr) else None
+
+    def _pointer_before(self, vaddr: Vaddr) -> Vaddr | None:
+        """Find the last place in the code, up to *vaddr*, to which the file itself points."""
+        for at in range(bisect_right(self._pointers, vaddr) - 1, -1, -1):
+            start = self._pointers[at]
+            if vaddr - start >= _LONGEST:
+                return None
+            if self._is_code(start):
+                return Vaddr(start)
+        return None
 
     def _flows(self, start: Vaddr, vaddr: Vaddr) -> bool:
         """Tell whether the program gets from *start* to *vaddr* without a jump."""
@@ -200,14 +227,13 @@ class Code:
         return leaves is None or leaves > vaddr
 
     @cached_property
-    def pointers(self) -> list[Vaddr]:
-        """Places in the code to which the file itself points, in order."""
+    def _pointers(self) -> list[int]:
+        """Places to which the file itself points, in the code or not, in order."""
         from uprobes_sim.check.dynamic import relative_targets
 
         sections = self.program.symbols.sections
         starts = (section.start for section in sections if section.executable)
-        found = {self.program.entry, *starts, *relative_targets(self.program)}
-        return sorted(Vaddr(each) for each in found if self._is_code(each))
+        return sorted({self.program.entry, *starts, *relative_targets(self.program)})
 
     def _is_code(self, vaddr: int) -> bool:
         segment = self.program.segment_of(vaddr)
@@ -244,3 +270,7 @@ class Code:
             if at + flow.size > vaddr:
                 return at
         return None
+
+
+def _start(row: tuple[Vaddr, Symbol]) -> Vaddr:
+    return row[0]

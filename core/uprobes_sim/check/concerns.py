@@ -259,7 +259,7 @@ def archive(site: Site) -> Iterator[Caution]:
     """Warn of archives whose content cannot be mapped, or not be probed."""
     if site.base % PAGE_SIZE == 0:
         return
-    count = len(site.code.functions)
+    count = site.code.count
     step = site.code.alignment
     none = f"; 0 of {count} functions can be probed" if site.base % step else ""
     yield rules.ARCHIVE.caution(

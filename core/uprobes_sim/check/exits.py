@@ -75,8 +75,7 @@ def exits_of(code: Code, function: Function) -> Iterator[Exit]:
 
 def _pieces(code: Code, function: Function) -> list[Function]:
     """List the parts of a function: compilers put what is seldom run elsewhere."""
-    cold = f"{function.name}.cold"
-    return [function, *(each for each in code.functions if each.name == cold)]
+    return [function, *code.named(f"{function.name}.cold")]
 
 
 def _kind(flow: Flow, pieces: list[Function]) -> ExitKind | None:

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from struct import Struct
 from typing import Final, Literal
 
 from uprobes_sim.elf import PT_GNU_EH_FRAME
@@ -56,23 +57,13 @@ class Frames:
         count = self._int(data[8:12])
         rows = data[12 : 12 + 8 * count]
         base = header.vaddr
-        table = [
-            (
-                Vaddr(base + self._signed(rows[at : at + 4])),
-                self._entry(base, rows[at + 4 : at + 8]),
-            )
-            for at in range(0, len(rows) - 7, 8)
-        ]
+        row = Struct("<ii" if self._order == "little" else ">ii")
+        whole = rows[: len(rows) // row.size * row.size]
+        table = [(Vaddr(base + at), Vaddr(base + entry)) for at, entry in row.iter_unpack(whole)]
         return table if all(a[0] <= b[0] for a, b in pairwise(table)) else []
-
-    def _entry(self, base: int, field: bytes) -> Vaddr:
-        return Vaddr(base + self._signed(field))
 
     def _int(self, field: bytes) -> int:
         return int.from_bytes(field, self._order)
-
-    def _signed(self, field: bytes) -> int:
-        return int.from_bytes(field, self._order, signed=True)
 
     @cached_property
     def starts(self) -> list[Vaddr]:
