@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from uprobes_sim.check.archive import SEPARATOR
 from uprobes_sim.check.checker import Checked, Checker, link_to_check
 from uprobes_sim.check.link import Link, link_of
 from uprobes_sim.check.site import Reading, flags_text
@@ -116,8 +117,9 @@ class _Run:
 
     def _refuse_other_file(self, text: str) -> None:
         """Tell of a probe that names another file than that which is checked."""
-        named, path = read_question(text).path, self._checker.program.path
-        if named is not None and os.path.realpath(named) != os.path.realpath(path):
+        named, path = read_question(text).path, str(self._checker.program.path)
+        places = {os.path.realpath(each) for each in (path, path.partition(SEPARATOR)[0])}
+        if named is not None and os.path.realpath(named) not in places:
             raise ProbeError(f"{text}: it names {named}, not {path}; check that file")
 
     def _one_link(self, text: str, members: list[Checked]) -> None:
@@ -154,7 +156,7 @@ def as_json(checker: Checker, found: Checked) -> output.Json:
         "path": str(checker.program.path),
         "symbol": None if reading is None else reading.symbol,
         "vaddr": None if reading is None else _hex(reading.vaddr),
-        "offset": None if reading is None else checker.base + reading.offset,
+        "offset": None if reading is None else reading.offset,
         "size": found.size if found.size else None,
         "insn": found.insn or None,
         "text": found.text or None,

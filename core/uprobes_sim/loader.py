@@ -9,6 +9,7 @@ from uprobes_sim.arch import Abi
 from uprobes_sim.elf import ET_DYN, ET_EXEC, PF_W, PF_X, PT_INTERP, PT_LOAD
 from uprobes_sim.errors import ProgramError
 from uprobes_sim.regular import NotRegularError, open_regular
+from uprobes_sim.sections import SHT_NOBITS, read_sections
 from uprobes_sim.symbols import Image, SymbolTable, read_symbols
 from uprobes_sim.uapi import Bits, ByteOrder, Layout
 from uprobes_sim.units import PAGE_SIZE, Offset, Vaddr
@@ -27,8 +28,13 @@ _PHDR: Final[dict[int, Layout]] = {
     64: Layout("I:type I:flags L:offset L:vaddr L:paddr L:filesz L:memsz L:align"),
 }
 
+_ET_REL: Final = 1
+_MODULE: Final = b"\0.modinfo\0"
+"""Name of a section that kernel modules have."""
+_KERNEL: Final = 1 << 63
+"""From here on addresses are the kernel's, on every 64-bit architecture."""
 _NOT_A_PROGRAM: Final = {
-    1: "is a relocatable object file; link it into a program",
+    _ET_REL: "is a relocatable object file; link it into a program",
     4: "is a core dump; give the program that dumped it",
 }
 
@@ -205,6 +211,8 @@ def _parse(path: Path, data: bytes) -> Program:
     ehdr = _EHDR.unpack(bits, order, data[:size])
     if ehdr["type"] not in (ET_EXEC, ET_DYN):
         what = _NOT_A_PROGRAM.get(ehdr["type"], "has an unknown e_type; link it into a program")
+        if ehdr["type"] == _ET_REL and _MODULE in data:
+            what = "is a kernel module; uprobes are for programs, kprobes for the kernel"
         raise _BadElf(what)
     phdrs = _program_headers(data, ehdr, bits, order)
     return Program(
@@ -254,12 +262,23 @@ def _segments(data: bytes, phdrs: list[dict[str, int]], bits: Bits) -> tuple[Seg
     for phdr in phdrs:
         if phdr["type"] != PT_LOAD:
             continue
-        segment = _segment(phdr)
-        _check_segment(segment, data, bits)
-        found.append(segment)
+        found.append(_segment(phdr))
     if not found:
         raise _BadElf("has nothing to load (no PT_LOAD); link it into a program")
+    code = [segment for segment in found if segment.executable]
+    if any(segment.vaddr >= _KERNEL for segment in code):
+        raise _BadElf("is a kernel; uprobes are for programs, kprobes for the kernel")
+    if any(segment.filesz < segment.memsz for segment in code) and _is_emptied(data):
+        raise _BadElf("holds debugging information and no code; name the file it belongs to")
+    for segment in found:
+        _check_segment(segment, data, bits)
     return tuple(found)
+
+
+def _is_emptied(data: bytes) -> bool:
+    """Tell whether the code was left out, as `objcopy --only-keep-debug` does."""
+    sections = [section for section in read_sections(data).rows if section.executable]
+    return bool(sections) and all(section.type == SHT_NOBITS for section in sections)
 
 
 def _segment(phdr: dict[str, int]) -> Segment:

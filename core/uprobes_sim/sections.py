@@ -21,7 +21,7 @@ _SHDR: Final = Layout(
 
 SHF_ALLOC: Final = 2
 SHF_EXECINSTR: Final = 4
-_SHT_NOBITS: Final = 8
+SHT_NOBITS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Section:
 
     def read(self, data: bytes) -> bytes:
         """Take its bytes out of the file *data*."""
-        if self.type == _SHT_NOBITS:
+        if self.type == SHT_NOBITS:
             return b""
         return data[self.offset : self.offset + self.size]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from check_cases import CODE, FUNCTION, compiled, note, tracepoints, x86
+from check_cases import CODE, FUNCTION, archived, compiled, note, tracepoints, x86
 from elf_maker import Sym
 from elf_programs import program
 from uprobes_sim_cli.app import app
@@ -283,3 +283,12 @@ def test_the_running_kernel_is_taken_with_its_configuration() -> None:
     (answer,) = answers(ADD3, "add3", "--kernel", "running")
 
     assert answer["verdict"] == "emulate"
+
+
+def test_an_archive_is_the_file_that_a_line_of_uprobe_events_names(tmp_path: Path) -> None:
+    path = archived(0x1000)(tmp_path)
+
+    done = invoke(f"{path}!/lib/f.so", f"p {path}:0x2000")
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "offset 0x2000 in .text" in done.stdout

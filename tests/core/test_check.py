@@ -6,12 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from check_cases import CASES, CODE, EXCEPTIONS, EXTRA, FUNCTION, Case, archived, compiled, x86
+from check_cases import (
+    CASES,
+    CODE,
+    EXCEPTIONS,
+    EXTRA,
+    FUNCTION,
+    MOVE,
+    Case,
+    archived,
+    compiled,
+    x86,
+)
 from elf_maker import Elf, Part, R, Segment, Sym, X
 from elf_programs import program
 from uprobes_sim.arch import Abi
 from uprobes_sim.check.archive import Held, load_held
 from uprobes_sim.check.checker import Checked, Checker, link_to_check
+from uprobes_sim.check.dynamic import relative_targets
 from uprobes_sim.check.inlined import copies_of
 from uprobes_sim.check.plt import stub_names
 from uprobes_sim.check.rules import RULES, SEVERITIES
@@ -164,6 +176,24 @@ def test_an_elf_file_in_an_archive_must_start_at_a_page(
     assert ("check.archive" in rules_of([found])) == warned
 
 
+def test_offsets_are_those_of_the_archive(tmp_path: Path) -> None:
+    """So the kernel counts them, whichever way they are written."""
+    held = load_held(str(archived(0x1000)(tmp_path)))
+    found = checker_of(held)
+
+    (by_name,) = found.check("f")
+    (by_offset,) = found.check("@0x2000")
+    (by_line,) = found.check(f"p {tmp_path / 'app.apk'}:0x2000")
+
+    readings = [each.reading for each in (by_name, by_offset, by_line)]
+    assert [reading and (reading.vaddr, reading.offset) for reading in readings] == [
+        (CODE, 0x2000)
+    ] * 3
+    assert by_offset.insn == by_name.insn == "b844332211"
+    with pytest.raises(ProbeError, match="is before the file, which starts at 0x1000"):
+        found.check("@0x10")
+
+
 def test_a_compressed_file_in_an_archive_cannot_be_probed(tmp_path: Path) -> None:
     path = tmp_path / "app.apk"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -193,6 +223,16 @@ def test_the_nearest_emulated_instruction_is_one_that_does_no_harm(
 
     assert found.nearby is not None
     assert (found.nearby.distance, found.nearby.same_path) == (distance, same_path)
+
+
+def test_padding_behind_a_return_is_no_cheaper_place(tmp_path: Path) -> None:
+    """Nobody comes there: mov; ret; nop; nop; end of the function."""
+    code = bytes.fromhex("4889e5c39090")
+    build = x86(code=code, symbols=(Sym("f", CODE, size=len(code)),))
+
+    (found,) = checker(build(tmp_path)).check("f")
+
+    assert (found.verdict.verdict, found.nearby) == ("xol", None)
 
 
 def test_constants_among_the_code_are_no_code(tmp_path: Path) -> None:
@@ -350,6 +390,15 @@ int main(int argc, char **argv) { return table[argc & 1](argc); }
 """
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_relative_relocations_point_at_functions(packed: bool, tmp_path: Path) -> None:
+    flags = ("-O1", "-fpie", "-pie", *(["-Wl,-z,pack-relative-relocs"] if packed else []))
+    read = load(compiled(POINTED_AT, *flags)(tmp_path))
+    (one,), (two,) = read.symbols.find("one"), read.symbols.find("two")
+
+    assert {one.value, two.value} <= set(relative_targets(read))
+
+
 def test_relocations_tell_starts_where_there_is_nothing_else(tmp_path: Path) -> None:
     flags = (
         "-s",
@@ -430,3 +479,13 @@ def test_one_probe_looks_at_few_of_many_functions(
     assert answer.text == "ret"
     assert answer.reading.symbol == (None if flags else "f1000")
     assert len(asked) < 200
+
+
+def test_few_readings_that_agree_are_no_certainty(tmp_path: Path) -> None:
+    """Behind bytes that are no instructions there are few places to start from."""
+    code = checker(x86(symbols=(), code=b"\x06" * 80 + MOVE + b"\xc3")(tmp_path)).code
+
+    found = code.boundary(Vaddr(CODE + 80 + 1))
+
+    assert found.basis.startswith("1 of 1 readings")
+    assert found.confidence == 0.5

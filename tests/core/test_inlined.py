@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 from check_cases import compiled
 from uprobes_sim.check.dwarf import BROKEN, Dwarf
 from uprobes_sim.check.inlined import copies_of
+from uprobes_sim.errors import ProgramError
 from uprobes_sim.loader import load
 from uprobes_sim.units import Vaddr
 
@@ -139,6 +140,14 @@ def test_a_debug_file_of_another_build_is_not_read(tmp_path: Path) -> None:
 
     assert not load(path).symbols.find("part")
     assert told(path, "twice") == {"twice": set()}
+
+
+def test_a_debug_file_has_no_code_to_be_probed(tmp_path: Path) -> None:
+    path, apart = built(tmp_path), tmp_path / "program.debug"
+    tool("objcopy", "--only-keep-debug", path, apart)
+
+    with pytest.raises(ProgramError, match="holds debugging information and no code; name the"):
+        load(apart)
 
 
 def test_symbols_that_are_packed_into_the_program_are_read(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elf_maker import ET_CORE, ET_DYN, ET_REL, PT_INTERP, Elf, R, Segment, Sym, W, X
+from elf_maker import ET_CORE, ET_DYN, ET_REL, PT_INTERP, Elf, Part, R, Segment, Sym, W, X
 from uprobes_sim.arch import Abi
 from uprobes_sim.elf import machine_name
 from uprobes_sim.errors import ProgramError
@@ -75,6 +75,16 @@ def test_a_program_with_an_interpreter_is_dynamic(tmp_path: Path) -> None:
         pytest.param(Elf(e_type=ET_CORE).build(), "is a core dump", id="core"),
         pytest.param(Elf(e_type=ET_REL).build(), "relocatable object file", id="object"),
         pytest.param(Elf(e_type=77).build(), "unknown e_type", id="type 77"),
+        pytest.param(
+            Elf(e_type=ET_REL, parts=(Part(".modinfo", data=b"license=GPL\0"),)).build(),
+            "is a kernel module; .* kprobes",
+            id="module",
+        ),
+        pytest.param(
+            Elf(segments=(Segment(0xFFFFFFFF81000000, b"code"),)).build(),
+            "is a kernel; .* kprobes",
+            id="kernel",
+        ),
         pytest.param(Elf(segments=()).build(), "no program headers", id="no phdr"),
         pytest.param(Elf(changes={"phentsize": 7}).build(), "headers of 7 bytes", id="phentsize"),
         pytest.param(

@@ -108,7 +108,7 @@ class Checker:
         self.base = base
         self._concerns = concerns
         self.explainer = Explainer(linked, options)
-        self.code = Code(program, linked.hook, linked.info)
+        self.code = Code(program, linked.hook, linked.info, base)
 
     @property
     def arch(self) -> str:
@@ -124,7 +124,7 @@ class Checker:
         question = read_question(text)
         if question.tracepoint is not None:
             return [
-                self._at(replace(question, ref_ctr=ref_ctr), spec, None)
+                self._at(replace(question, ref_ctr=self._in_archive(ref_ctr)), spec, None)
                 for spec, ref_ctr in find_tracepoint(self.program, text, *question.tracepoint)
             ]
         if question.spec is None:
@@ -194,12 +194,15 @@ class Checker:
                 found.append(replace(self._at(question, place, None), exit=each))
         return sorted(found, key=_worst_first) if is_wildcard(question.spec) else found
 
+    def _in_archive(self, offset: Offset | None) -> Offset | None:
+        return None if offset is None else Offset(self.base + offset)
+
     # --- one place --------------------------------------------------------
 
     def _at(self, question: Question, spec: ProbeSpec, named: Symbol | None) -> Checked:
         site = self._site(question, spec, named)
         verdict, spot = self._verdict(site), self._spot(site.reading)
-        there = site.reading.offset < len(self.program.data)
+        there = site.reading.inner < len(self.program.data)
         insn, size = self.explainer.written(spot.insn) if there else ("", 0)
         return Checked(
             question,
@@ -264,6 +267,8 @@ class Checker:
             reading = self._loaded(spec, vaddr, f"{spec.text} is at {vaddr:#x}, which")
             return _named(reading, named, vaddr - code.entry(named, want_global=True)), None
         if spec.offset is not None:
+            if spec.offset < self.base:
+                raise ProbeError(f"{spec.text} is before the file, which starts at {self.base:#x}")
             other = read_vaddr(code, Vaddr(spec.offset))
             return read_offset(code, spec.offset), other if other and other.is_code else None
         assert spec.vaddr is not None
@@ -288,7 +293,7 @@ class Checker:
 
     def _spot(self, reading: Reading) -> Spot:
         size = self.explainer.info.max_insn_bytes
-        insn = self.program.data[reading.offset : reading.offset + size].ljust(size, b"\0")
+        insn = self.program.data[reading.inner : reading.inner + size].ljust(size, b"\0")
         return self.explainer.spot(
             self.program, insn, reading.symbol, reading.vaddr, reading.offset
         )
@@ -296,7 +301,7 @@ class Checker:
     def _registered(self, site: Site) -> Verdict | None:
         """Say what the simulated kernel has against registering, whoever maps the file."""
         consumer = _RETURN if site.is_return else _ENTRY
-        up, offset = self.explainer.up, self.base + site.reading.offset
+        up, offset = self.explainer.up, site.reading.offset
         try:
             check_register(up, self._inode, offset, consumer, site.question.ref_ctr or 0)
         except KernelError as exc:
@@ -311,7 +316,7 @@ class Checker:
         return Inode(1, self.program.path.name, bytes(size) if self.base else self.program.data)
 
     def _analysed(self, spot: Spot, reading: Reading) -> Verdict:
-        if reading.offset >= len(self.program.data):
+        if reading.inner >= len(self.program.data):
             reason = f"offset {reading.offset:#x} is the end of the file: there is nothing to copy"
             return Verdict("reject", Errno.EIO, "uprobes.end_of_file", reason)
         return self.explainer.judge(spot)
@@ -329,8 +334,10 @@ class Checker:
         here = places.index(site.reading.vaddr)
         targets = {flow.target for _, flow in insns if flow.kind in ("branch", "jump")}
         block = set(_block(insns, here, targets))
+        others = _reached(insns, targets) | block - {here}
+        around = range(max(0, here - _FAR), min(len(insns), here + _FAR))
         near = sorted(
-            (at for at in range(max(0, here - _FAR), min(len(insns), here + _FAR)) if at != here),
+            (at for at in around if at in others and at != here),
             key=lambda at: (at not in block, abs(places[at] - places[here]), at < here),
         )
         for at in near:
@@ -365,6 +372,17 @@ def _named(reading: Reading, symbol: Symbol, distance: int) -> Reading:
     """Call a place by the name that the user gave, one of several perhaps."""
     label = f"{symbol.name}+{distance:#x}" if distance else symbol.name
     return replace(reading, symbol=symbol.name, label=label)
+
+
+def _reached(insns: list[tuple[Vaddr, Flow]], targets: set[Vaddr | None]) -> set[int]:
+    """Give the instructions that come behind another, or to which one jumps: not the padding."""
+    found, comes = set[int](), True
+    for at, (vaddr, flow) in enumerate(insns):
+        comes = comes or vaddr in targets
+        if comes:
+            found.add(at)
+        comes = comes and flow.goes_on
+    return found
 
 
 def _block(insns: list[tuple[Vaddr, Flow]], here: int, targets: set[Vaddr | None]) -> Iterator[int]:

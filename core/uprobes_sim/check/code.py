@@ -82,9 +82,10 @@ class _Walk:
 class Code:
     """The code of one file."""
 
-    def __init__(self, program: Program, hook: ArchHooks, info: ArchInfo) -> None:
-        """Read *program* as *hook* reads instructions."""
+    def __init__(self, program: Program, hook: ArchHooks, info: ArchInfo, base: int = 0) -> None:
+        """Read *program*, which starts at *base* of its archive, as *hook* reads instructions."""
         self.program = program
+        self.base = base
         self.frames = Frames(program)
         self.hook = hook
         self.info = info
@@ -259,8 +260,10 @@ class Code:
         # The place itself wins a draw.
         best = max(votes, key=lambda at: (votes[at], at == vaddr))
         count, total = votes[best], sum(votes.values())
+        # However few agree, they may be wrong together: no more than a guess.
+        confidence = count / (total + 1)
         basis = f"{count} of {total} readings that start up to {_BEFORE} bytes before"
-        return Boundary(best == vaddr, best, count / total, basis)
+        return Boundary(best == vaddr, best, confidence, basis)
 
     def _reading(self, start: Vaddr, vaddr: Vaddr) -> Vaddr | None:
         """Read from *start*; answer the start of what holds *vaddr*, None: that is no code."""

@@ -75,7 +75,7 @@ def not_code(site: Site) -> Iterator[Caution]:
 
 def unmapped(site: Site) -> Iterator[Caution]:
     """Warn of places that nobody loads."""
-    if site.reading.segment is None and site.reading.offset < len(site.program.data):
+    if site.reading.segment is None and site.reading.inner < len(site.program.data):
         yield rules.UNMAPPED.caution("no segment loads this part of the file: there are no hits")
 
 
@@ -300,7 +300,7 @@ def semaphores(site: Site) -> Iterator[Caution]:
                 "program passes the tracepoint by"
             )
         elif site.question.ref_ctr is None:
-            offset = semaphore - segment.vaddr + segment.offset
+            offset = semaphore - segment.vaddr + segment.offset + site.base
             yield rules.SEMAPHORE.caution(
                 f"guarded by a semaphore: give its offset, {offset:#x}, as reference counter"
             )

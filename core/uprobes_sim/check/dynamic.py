@@ -17,6 +17,7 @@ from uprobes_sim.loader import Program, load
 
 _DT_NEEDED, _DT_STRTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 5, 7, 8, 10
 _DT_SONAME, _DT_RPATH, _DT_REL, _DT_RELSZ, _DT_RUNPATH = 14, 15, 17, 18, 29
+_DT_RELRSZ, _DT_RELR = 35, 36
 _MOST: Final = 1 << 20
 """Entries of a table that are believed."""
 _LONGEST_NAME: Final = 4096
@@ -91,6 +92,7 @@ def relative_targets(program: Program) -> Iterator[int]:
         if info & mask == wanted:
             yield addend
     yield from _implicit_targets(program, tags, wanted, mask)
+    yield from _packed_targets(program, tags)
 
 
 def _implicit_targets(
@@ -103,6 +105,25 @@ def _implicit_targets(
     for at, info in row.iter_unpack(data[: len(data) // row.size * row.size]):
         if info & mask == wanted:
             yield int.from_bytes(program.read(at, size), program.abi.byteorder)
+
+
+def _packed_targets(program: Program, tags: dict[int, int]) -> Iterator[int]:
+    """Give those of packed relocations (DT_RELR): an address, and bits for the words behind it."""
+    size = program.abi.bits // 8
+    row = Struct(_order(program) + ("Q" if size == 8 else "I"))
+    data = program.read(tags.get(_DT_RELR, 0), min(tags.get(_DT_RELRSZ, 0), _MOST * row.size))
+    places, following = list[int](), 0
+    for (entry,) in row.iter_unpack(data[: len(data) // row.size * row.size]):
+        if entry & 1:
+            places += [
+                following + size * bit for bit in range(8 * size - 1) if entry >> bit + 1 & 1
+            ]
+            following += size * (8 * size - 1)
+        else:
+            places.append(entry)
+            following = entry + size
+    for place in places:
+        yield int.from_bytes(program.read(place, size), program.abi.byteorder)
 
 
 def defining(program: Program, name: str) -> Path | None:

@@ -18,6 +18,9 @@ class Reading:
     vaddr: Vaddr | None
     """As in the ELF file; None: no segment loads it."""
     offset: Offset
+    """In the file that the kernel sees, which may be an archive."""
+    inner: Offset
+    """In the ELF file."""
     segment: Segment | None
     holder: Section | None
     """The section that holds it; None: the file does not tell."""
@@ -72,19 +75,21 @@ def read_vaddr(code: Code, vaddr: Vaddr) -> Reading | None:
 
 
 def read_offset(code: Code, offset: Offset) -> Reading:
-    """Say what is at *offset* of the file."""
+    """Say what is at *offset* of the file that the kernel sees."""
+    inner = Offset(offset - code.base)
     holding = [
         segment
         for segment in code.program.segments
-        if segment.offset <= offset < segment.offset + segment.filesz
+        if segment.offset <= inner < segment.offset + segment.filesz
     ]
     if not holding:
-        return Reading(None, offset, None, None, None, f"@{offset:#x}")
+        return Reading(None, offset, inner, None, None, None, f"@{offset:#x}")
     segment = max(holding, key=lambda each: each.executable)
-    return _reading(code, Vaddr(offset - segment.offset + segment.vaddr), offset, segment)
+    return _reading(code, Vaddr(inner - segment.offset + segment.vaddr), inner, segment)
 
 
-def _reading(code: Code, vaddr: Vaddr, offset: Offset, segment: Segment) -> Reading:
+def _reading(code: Code, vaddr: Vaddr, inner: Offset, segment: Segment) -> Reading:
+    offset = Offset(code.base + inner)
     section = code.program.symbols.section_holding(vaddr)
     function = code.function_at(vaddr)
     start, name = (None, None) if function is None else (function.start, function.name)
@@ -93,10 +98,10 @@ def _reading(code: Code, vaddr: Vaddr, offset: Offset, segment: Segment) -> Read
         if nearest is not None and nearest.kind == "STT_NOTYPE" and segment.executable:
             start, name = nearest.value, nearest.name
     if start is None or name is None:
-        return Reading(vaddr, offset, segment, section, None, hex(vaddr))
+        return Reading(vaddr, offset, inner, segment, section, None, hex(vaddr))
     distance = vaddr - start
     label = f"{name}+{distance:#x}" if distance else name
-    return Reading(vaddr, offset, segment, section, name, label)
+    return Reading(vaddr, offset, inner, segment, section, name, label)
 
 
 def flags_text(segment: Segment) -> str:
