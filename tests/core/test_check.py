@@ -489,3 +489,45 @@ def test_few_readings_that_agree_are_no_certainty(tmp_path: Path) -> None:
 
     assert found.basis.startswith("1 of 1 readings")
     assert found.confidence == 0.5
+
+
+def test_a_name_that_is_there_is_no_wildcard(tmp_path: Path) -> None:
+    """Methods of Go have an asterisk in their names."""
+    names = (Sym("a.(*T).M", CODE, size=7), Sym("a.(*UT).M", CODE + 7, size=7))
+    found = checker(x86(symbols=names, code=FUNCTION * 2)(tmp_path))
+
+    assert found.matching("a.(*T).M") == []
+    assert len(found.check("a.(*T).M")) == 1
+    assert len(found.matching("a.(*).M")) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "kinds"),
+    [
+        pytest.param("4889e5c3cccccc", ["return"], id="padding"),
+        pytest.param("7401c3cc", ["return", "trap"], id="a target"),
+        pytest.param("4889e50f0b", ["trap"], id="the end"),
+    ],
+)
+def test_traps_that_fill_up_are_no_exits(code: str, kinds: list[str], tmp_path: Path) -> None:
+    insns = bytes.fromhex(code)
+    build = x86(code=insns, symbols=(Sym("f", CODE, size=len(insns)),))
+
+    found = checker(build(tmp_path)).exits("f")
+
+    assert [each.exit.kind for each in found if each.exit] == kinds
+
+
+@pytest.mark.parametrize("flags", [(), ("-fcf-protection=full", "-Wl,-z,ibtplt")], ids=str)
+def test_a_stub_is_entered_like_a_function(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """The return address is on top of the stack, although one frame is made of all stubs."""
+    found = checker(compiled(IMPORTS, "-lm", "-Wl,-z,lazy", *flags)(tmp_path))
+
+    (answer,) = found.check("cosh@plt%return")
+
+    assert answer.reading is not None
+    assert stub_names(found.program)[answer.reading.vaddr or Vaddr(0)] == "cosh"
+    assert "check.plt" in rules_of([answer])
+    assert "check.return_inside" not in rules_of([answer])
+    with pytest.raises(ProbeError, match="has no symbol nosuch@plt"):
+        found.check("nosuch@plt")

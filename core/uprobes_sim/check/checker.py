@@ -7,7 +7,7 @@ from typing import Final
 
 from uprobes_sim.check.code import Code
 from uprobes_sim.check.concerns import CONCERNS, Concern
-from uprobes_sim.check.exits import Exit, exits_of
+from uprobes_sim.check.exits import Exit, exits_of, reached_of
 from uprobes_sim.check.rules import NO_ABI, REFUSED_AT_MMAP, loudest_first
 from uprobes_sim.check.search import find_symbol, find_tracepoint, is_wildcard, matching
 from uprobes_sim.check.site import Reading, Site, read_offset, read_vaddr
@@ -165,6 +165,8 @@ class Checker:
         question = read_question(text)
         spec = question.spec
         if spec is None or spec.symbol is None or not is_wildcard(spec):
+            return []
+        if self.program.symbols.find(spec.symbol):  # Go's (*T).Method, say
             return []
         tail = "%return" if spec.is_return else "%global" if spec.want_global else ""
         answers = []
@@ -334,7 +336,7 @@ class Checker:
         here = places.index(site.reading.vaddr)
         targets = {flow.target for _, flow in insns if flow.kind in ("branch", "jump")}
         block = set(_block(insns, here, targets))
-        others = _reached(insns, targets) | block - {here}
+        others = reached_of(insns) | block
         around = range(max(0, here - _FAR), min(len(insns), here + _FAR))
         near = sorted(
             (at for at in around if at in others and at != here),
@@ -372,17 +374,6 @@ def _named(reading: Reading, symbol: Symbol, distance: int) -> Reading:
     """Call a place by the name that the user gave, one of several perhaps."""
     label = f"{symbol.name}+{distance:#x}" if distance else symbol.name
     return replace(reading, symbol=symbol.name, label=label)
-
-
-def _reached(insns: list[tuple[Vaddr, Flow]], targets: set[Vaddr | None]) -> set[int]:
-    """Give the instructions that come behind another, or to which one jumps: not the padding."""
-    found, comes = set[int](), True
-    for at, (vaddr, flow) in enumerate(insns):
-        comes = comes or vaddr in targets
-        if comes:
-            found.add(at)
-        comes = comes and flow.goes_on
-    return found
 
 
 def _block(insns: list[tuple[Vaddr, Flow]], here: int, targets: set[Vaddr | None]) -> Iterator[int]:

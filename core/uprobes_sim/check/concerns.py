@@ -178,7 +178,7 @@ def return_inside(site: Site) -> Iterator[Caution]:
     starts = {site.function.start}
     if site.function.symbol is not None:
         starts.add(site.code.entry(site.function.symbol, want_global=False))
-    if site.vaddr not in starts:
+    if site.vaddr not in starts and site.vaddr not in stub_names(site.program):
         yield rules.RETURN_INSIDE.caution(
             f"a return probe {site.vaddr - site.function.start} bytes into a function: what it "
             "takes for the return address, and overwrites, may be anything"

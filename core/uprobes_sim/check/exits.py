@@ -63,14 +63,30 @@ def exits_of(code: Code, function: Function) -> Iterator[Exit]:
     stubs = stub_names(code.program)
     pieces = _pieces(code, function)
     for piece in pieces:
-        for vaddr, flow in code.walk(piece.start, piece.end):
+        insns = list(code.walk(piece.start, piece.end))
+        reached = reached_of(insns)
+        for at, (vaddr, flow) in enumerate(insns):
             kind = _kind(flow, pieces)
+            if kind == "trap" and at not in reached:
+                continue  # Go fills up with them
             if flow.kind == "call" and _ends(code, piece, vaddr, flow, stubs):
                 kind = "no_return"
             if kind is not None:
                 name = None if flow.target is None else _name(code, flow.target, stubs)
                 conditional = flow.conditional or flow.kind == "branch"
                 yield Exit(vaddr, kind, conditional, flow.target, name)
+
+
+def reached_of(insns: list[tuple[Vaddr, Flow]]) -> set[int]:
+    """Give the instructions that come behind another, or to which one jumps: not the padding."""
+    targets = {flow.target for _, flow in insns if flow.kind in ("branch", "jump")}
+    found, comes = set[int](), True
+    for at, (vaddr, flow) in enumerate(insns):
+        comes = comes or vaddr in targets
+        if comes:
+            found.add(at)
+        comes = comes and flow.goes_on
+    return found
 
 
 def _pieces(code: Code, function: Function) -> list[Function]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from uprobes_sim.check.dynamic import defining, read_dynamic
 from uprobes_sim.check.inlined import copies_of
+from uprobes_sim.check.plt import stub_names
 from uprobes_sim.check.rules import INLINED, UNDEFINED
 from uprobes_sim.check.usdt import Tracepoint, read_tracepoints
 from uprobes_sim.errors import ProbeError
@@ -31,6 +32,9 @@ def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
         ProbeError: there is none, it is imported, or there are several.
     """
     symbols = program.symbols.find(name)
+    stub = _stub(program, name)
+    if stub is not None:
+        return stub
     if symbols and symbols[0].undefined:
         raise ProbeError(f"{spec.text}: {_imported(program, name)}", UNDEFINED.id)
     if not symbols:
@@ -50,6 +54,16 @@ def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
                 UNDEFINED.id,
             )
     return _find(spec, name, program)
+
+
+def _stub(program: Program, name: str) -> Symbol | None:
+    """Find the stub `FUNCTION@plt`, as disassemblers write it."""
+    function, _, suffix = name.partition("@")
+    if suffix != "plt":
+        return None
+    stubs = (at for at, called in stub_names(program).items() if called == function)
+    found = next(stubs, None)
+    return None if found is None else Symbol(name, found, 0, 0, "STT_FUNC")
 
 
 def _imported(program: Program, name: str) -> str:
