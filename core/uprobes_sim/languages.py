@@ -6,6 +6,7 @@ from typing import Final
 
 from uprobes_sim.errno import Errno
 from uprobes_sim.errors import ProbeError
+from uprobes_sim.fetch_args import fault
 from uprobes_sim.probes import ProbeSpec, parse_probe
 from uprobes_sim.units import Offset
 from uprobes_sim.verdict import Verdict
@@ -19,7 +20,8 @@ _BPFTRACE: Final = re.compile(
 _RETURNS: Final = ("uretprobe", "ur")
 _TRACEPOINTS: Final = ("usdt", "U")
 
-_EVENT: Final = re.compile(r"(?P<kind>[pr])(?P<name>:\S*)?\s+(?P<rest>\S.*)")
+_EVENT: Final = re.compile(r"(?P<kind>[pr])(?:(?P<name>:\S*)|[^\s:/]\S*)?\s+(?P<rest>\S.*)")
+"""The kernel looks at one letter and, if a colon follows, at the name."""
 _FILE: Final = re.compile(
     r"(?P<path>\S*/\S*):(?P<offset>\d\S*?)(?P<suffix>%[^\s(]*)?(?P<ref>\(.*)?"
 )
@@ -77,7 +79,8 @@ def _uprobe_event(text: str, event: re.Match[str]) -> Question:
 
     Kernel: kernel/trace/trace_uprobe.c, __trace_uprobe_create.
     """
-    place = _FILE.fullmatch(event["rest"].split()[0])
+    first, *fetched = event["rest"].split()
+    place = _FILE.fullmatch(first)
     if place is None:
         return Question(
             text, refusal=_refuse("syntax", "no PATH/FILE:OFFSET follows; numbers only")
@@ -98,11 +101,12 @@ def _uprobe_event(text: str, event: re.Match[str]) -> Question:
             return replace(question, refusal=_refuse(rule, message))
     assert offset is not None
     is_return = event["kind"] == "r" or bool(suffix)
+    wrong = fault(fetched, is_return=is_return)
     return replace(
         question,
         spec=ProbeSpec(text, offset=Offset(offset), is_return=is_return),
         ref_ctr=None if ref_ctr is None else Offset(ref_ctr),
-        refusal=_refuse_name(event["name"]),
+        refusal=_refuse_name(event["name"]) or (wrong and _refuse("argument", wrong)) or None,
     )
 
 
@@ -110,7 +114,9 @@ def _refuse_name(name: str | None) -> Verdict | None:
     """Say what the kernel has against `:GROUP/EVENT`, if anything."""
     if name is None:
         return None
-    group, slash, event = name[1:].replace(".", "/", 1).rpartition("/")
+    group, slash, event = name[1:].partition("/" if "/" in name else ".")
+    if not slash:
+        group, event = "", group
     faults: tuple[tuple[bool, str], ...] = (
         (bool(slash) and not group, "Group name is not specified"),
         (len(group) > NAME_LONGEST, "Group name is too long"),

@@ -279,3 +279,8 @@ def test_a_place_that_is_no_code_is_no_copy(tmp_path: Path) -> None:
     code = next(segment for segment in program.segments if segment.executable)
 
     assert all(code.holds(Vaddr(at)) for at in copies_of(program, "twice"))
+
+
+def test_a_name_that_is_no_text_has_no_copies(tmp_path: Path) -> None:
+    """As an argument of the command line that is no UTF-8."""
+    assert copies_of(load(built(tmp_path)), "tw\udcffice") == ()

@@ -19,7 +19,7 @@ def copies_of(program: Program, name: str, *, plain: bool = False) -> tuple[Vadd
     Nowhere, as well, where DWARF is missing or broken. *plain*: *name* may be what the source
     has for a mangled symbol.
     """
-    dwarf, text = _dwarf(program), name.encode()
+    dwarf, text = _dwarf(program), name.encode(errors="replace")
     try:
         if dwarf is None or not dwarf.names_it(text):
             return ()
