@@ -44,6 +44,9 @@ def _split(operands: Sequence[str]) -> tuple[str, list[str]]:
     if named is not None:
         return named, list(operands)
     if not rest:
+        if not os.path.exists(first):
+            read_question(first)  # says what is wrong with it
+            raise UprobesSimError(f"{first} does not exist; name an ELF file, and probes in it")
         raise UprobesSimError(f"{first}: name a probe in it, such as main or 0x10000")
     return first, rest
 

@@ -1,6 +1,8 @@
 """Probes in the languages of the tracers: bpftrace, and the kernel's own `uprobe_events`."""
 
+import os
 import re
+import shutil
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,6 +19,7 @@ NAME_LONGEST: Final = 63
 _BPFTRACE: Final = re.compile(
     r"(?P<kind>uprobe|uretprobe|u|ur|usdt|U):(?P<path>[^:]+):(?P<place>\S+)"
 )
+_QUOTED: Final = re.compile(r'"([^"]+)"(.*)')
 _RETURNS: Final = ("uretprobe", "ur")
 _TRACEPOINTS: Final = ("usdt", "U")
 
@@ -65,13 +68,22 @@ def read_question(text: str) -> Question:
 
 
 def _bpftrace(text: str, kind: str, path: str, place: str) -> Question:
+    path = _found(path)
     if kind in _TRACEPOINTS:
         provider, colon, name = place.rpartition(":")
         return Question(text, path=path, tracepoint=(provider if colon else None, name))
-    spec = parse_probe(place)
+    quoted = _QUOTED.fullmatch(place)
+    spec = parse_probe(place if quoted is None else quoted[1] + quoted[2])
     if spec.offset is not None or spec.is_return:
         raise ProbeError(f"{text!r}: behind the path bpftrace takes SYMBOL, SYMBOL+OFF or 0xVADDR")
     return Question(text, replace(spec, text=text, is_return=kind in _RETURNS), path)
+
+
+def _found(path: str) -> str:
+    """Look where bpftrace does for a bare name: in the folders of programs."""
+    if os.sep in path or os.path.exists(path):
+        return path
+    return shutil.which(path) or path
 
 
 def _uprobe_event(text: str, event: re.Match[str]) -> Question:

@@ -160,6 +160,47 @@ def test_tracepoints_are_found_by_provider_and_name(tmp_path: Path) -> None:
     assert "it has shop:sale" in invoke(f"usdt:{path}:shop:sales").stderr
 
 
+def test_tracepoints_are_found_by_wildcards(tmp_path: Path) -> None:
+    path = tracepoints(note(CODE + 5, 0x600004, "sale"), note(CODE, 0, "stock"))(tmp_path)
+
+    found = answers(f"usdt:{path}:shop:s*")
+
+    assert [answer["probe"] for answer in found] == [
+        f"usdt:{path}:shop:sale",
+        f"usdt:{path}:shop:stock",
+    ]
+    assert [answer["vaddr"] for answer in answers(f"usdt:{path}:sh?p:*k")] == [hex(CODE)]
+
+
+def test_bpftrace_finds_programs_by_name_and_takes_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = THREE(tmp_path)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = answers("uprobe:program:api_open", f'uprobe:{path}:"api_open"+5')
+
+    assert [answer["vaddr"] for answer in found] == [hex(CODE), hex(CODE + 5)]
+    assert {answer["path"] for answer in found} == {str(path)}
+
+
+@pytest.mark.parametrize(
+    ("operand", "says"),
+    [
+        ("uprobe:/bin/sh:@0x10", "behind the path bpftrace takes SYMBOL"),
+        ("/no/such/file", "/no/such/file does not exist; name an ELF file, and probes in it"),
+        (ADD3, "name a probe in it"),
+    ],
+)
+def test_what_is_wrong_with_a_lone_operand_is_told(operand: str, says: str) -> None:
+    done = invoke(operand)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_one_refused_symbol_fails_the_whole_link(tmp_path: Path) -> None:
     *members, link = answers(str(THREE(tmp_path)), "api_*")
 

@@ -124,7 +124,9 @@ class Checker:
         question = read_question(text)
         if question.tracepoint is not None:
             return [
-                self._at(replace(question, ref_ctr=self._in_archive(ref_ctr)), spec, None)
+                self._at(
+                    replace(question, text=spec.text, ref_ctr=self._in_archive(ref_ctr)), spec, None
+                )
                 for spec, ref_ctr in find_tracepoint(self.program, text, *question.tracepoint)
             ]
         if question.spec is None:

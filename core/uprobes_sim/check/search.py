@@ -95,17 +95,24 @@ def matching(program: Program, pattern: str) -> list[Symbol]:
 def find_tracepoint(
     program: Program, text: str, provider: str | None, name: str
 ) -> Iterator[tuple[ProbeSpec, Offset | None]]:
-    """Give the places of a tracepoint, each with the offset of its semaphore.
+    """Give the places of a tracepoint, or of many by wildcards, with their semaphores' offsets.
 
     Raises:
         ProbeError: there is no such tracepoint.
     """
     points = read_tracepoints(program)
-    found = [each for each in points if each.name == name and provider in (None, "", each.provider)]
+    found = [
+        each
+        for each in points
+        if fnmatchcase(each.name, name) and fnmatchcase(each.provider, provider or "*")
+    ]
     if not found:
         raise ProbeError(f"{text}: {_no_tracepoint(program, points, name)}")
+    head = text.partition(":")[0]
     for point in found:
-        yield ProbeSpec(text, vaddr=point.vaddr), _semaphore(program, point)
+        one = f"{head}:{program.path}:{point.provider}:{point.name}"
+        asked = text if _WILD.isdisjoint(f"{provider}{name}") else one
+        yield ProbeSpec(asked, vaddr=point.vaddr), _semaphore(program, point)
 
 
 def _no_tracepoint(program: Program, points: list[Tracepoint], name: str) -> str:
