@@ -243,6 +243,26 @@ def test_of_a_compressed_file_it_is_said_that_a_copy_runs(tmp_path: Path) -> Non
     assert "!/lib/x.so is compressed: what runs is an unpacked copy" in done.stderr
 
 
+@pytest.mark.parametrize("format_", ["json", "csv", "junit"])
+def test_only_is_refused_where_no_instructions_are_listed(format_: str, small: Path) -> None:
+    done = scan("--format", format_, "--only", "reject", small)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--only is for text, jsonl, html, sarif" in done.stderr
+
+
+def test_no_name_makes_a_terminal_obey_or_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "two\nlines"
+    symbols = (Sym("\x1b[31mred\n", CODE, size=len(PROBED)),)
+    path.write_bytes(Elf((Segment(CODE, PROBED),), symbols, machine=62, entry=CODE).build())
+
+    done = scan("--functions", "--only", "damages", path)
+
+    assert done.stdout.splitlines()[0].startswith(f"{tmp_path}/two\\nlines: x86")
+    assert "\x1b" not in done.stdout
+    assert "\\x1b[31mred\\n+0x0: vpor" in done.stdout
+
+
 def test_other_commands_do_not_have_the_formats_of_scan() -> None:
     done = CliRunner().invoke(app, ["arches", "--format", "csv"])
 

@@ -1,10 +1,12 @@
 """cli/uprobes_sim_cli/scan: sarif, junit, html, two kernels, two builds"""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import jsonschema
@@ -89,6 +91,31 @@ def test_a_result_names_rule_function_and_place(harmed: Path) -> None:
         "x86.avx_as_jump",
         "x86.prefix",
     ]
+
+
+def test_only_some_results_are_written(harmed: Path) -> None:
+    def rules(only: str) -> set[str]:
+        (run,) = sarif("--only", only, harmed)["runs"]
+        assert {each["id"] for each in run["tool"]["driver"]["rules"]} == {
+            each["ruleId"] for each in run["results"]
+        }
+        return {each["ruleId"] for each in run["results"]}
+
+    assert rules("damages") == {"x86.avx_as_jump"}
+    assert rules("reject") == {"x86.prefix"}
+    assert rules("emulate") == set()
+
+
+def test_more_results_than_github_takes_are_told(
+    harmed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uprobes_sim_cli.scan.sarif._MOST", 1)
+
+    done = scan("--format", "sarif", harmed)
+
+    (line,) = done.stderr.splitlines()
+    assert done.exit_code == 0
+    assert re.match("uprobes-sim: [2-9] results, and GitHub takes 1 of a run", line)
 
 
 def test_a_file_that_cannot_be_read_is_in_the_log(tmp_path: Path) -> None:
@@ -201,6 +228,17 @@ def test_html_of_several_files_lets_choose(
     names = [each.text for each in chromium.find_elements(By.CSS_SELECTOR, "#functions .name")]
 
     assert (heading, names) == (str(other), ["</script><b>"])
+
+
+def test_junit_of_many_functions_does_not_take_their_square(tmp_path: Path) -> None:
+    """Each function without a name of its own was looked for in a new set of all."""
+    path = build(tmp_path / "many", *((f"f{n}", "c5f9ebc8c3") for n in range(20_000)))
+    began = process_time()
+
+    (suite,) = junit(path)
+
+    assert process_time() - began < 15
+    assert (suite.tests, suite.failures) == (20_000, 20_000)
 
 
 # --- two kernels, two builds --------------------------------------------

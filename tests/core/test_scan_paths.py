@@ -3,6 +3,7 @@
 import os
 import zipfile
 from pathlib import Path
+from socket import AF_UNIX, socket
 
 import pytest
 
@@ -154,3 +155,54 @@ def test_a_file_that_vanishes_is_missed(tmp_path: Path) -> None:
     assert isinstance(entry, Entry)
     with pytest.raises(ProgramError, match="No such file"), opened(entry):
         pass
+
+
+def test_a_folder_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root reads all, so the folder is refused by hand."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open").write_bytes(program("x86_64", "add3").read_bytes())
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path == str(tmp_path / "closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    found, failure = find([tmp_path])
+
+    assert found == Entry(tmp_path / "open")
+    assert isinstance(failure, Failure)
+    assert failure.reason == f"{tmp_path}/closed cannot be read: Permission denied"
+
+
+def test_an_archive_in_an_archive_is_told(tmp_path: Path) -> None:
+    inner, outer, static = (tmp_path / name for name in ("inner.zip", "outer.zip", "lib.a"))
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.write(program("x86_64", "add3"), "x.so")
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(inner, "inner.zip")
+    data = inner.read_bytes()
+    header = f"{'inner.zip/':16}{0:<12}{0:<6}{0:<6}{644:<8}{len(data):<10}`\n"
+    static.write_bytes(b"!<arch>\n" + header.encode() + data)
+
+    found = [each for path in (outer, static) for each in find([path])]
+
+    assert [each.reason for each in found if isinstance(each, Failure)] == [
+        f"{outer}!/inner.zip is an archive in an archive; unpack it first",
+        f"{static}(inner.zip) is an archive in an archive; unpack it first",
+    ]
+
+
+def test_a_socket_is_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket(AF_UNIX) as made:
+        made.bind(str(path))
+
+        (found,) = find([path])
+
+    assert isinstance(found, Failure)
+    assert "is no regular file" in found.reason

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from uprobes_sim import cache
 from uprobes_sim.choice import Options
@@ -19,6 +19,9 @@ from uprobes_sim_cli.options import session_options
 from uprobes_sim_cli.scan.conditions import check, met, wanted
 from uprobes_sim_cli.scan.progress import Progress
 from uprobes_sim_cli.streams import complain
+
+LISTING: Final = (Format.TEXT, Format.JSONL, Format.HTML, Format.SARIF)
+"""The formats that list instructions, or where they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,10 @@ def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
         from uprobes_sim_cli.scan.diff import diff
 
         return diff(settings, paths, wishes.diff, judges)
+    if wishes.only is not None and settings.format not in LISTING:
+        raise UprobesSimError(
+            f"--only is for {', '.join(LISTING)}: {settings.format} has no single instructions"
+        )
     writer, status = _writer(settings.format, wishes), 0
     for entry, report in _reports(judges, paths, detail=writer.detail, cluster=wishes.cluster):
         failure = report if isinstance(report, Failure) else None
@@ -162,7 +169,7 @@ def _writer(format_: Format, wishes: Wishes) -> Writer:
         case Format.SARIF:
             from uprobes_sim_cli.scan.sarif import SarifWriter
 
-            return SarifWriter()
+            return SarifWriter(wishes.only)
         case Format.JUNIT:
             from uprobes_sim_cli.scan.junit import JunitWriter
 

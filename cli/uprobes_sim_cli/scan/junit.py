@@ -13,6 +13,11 @@ from uprobes_sim.scan.report import FileReport, Place
 from uprobes_sim_cli.scan.conditions import names
 from uprobes_sim_cli.streams import STDOUT, writing
 
+_BEGIN: Final = b"""\
+<?xml version='1.0' encoding='utf-8'?>
+<testsuites name="uprobes-sim scan">"""
+_END: Final = b"</testsuites>\n"
+
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot have, in any form."""
 
@@ -25,7 +30,7 @@ class JunitWriter:
     def __init__(self, fail_on: Sequence[str]) -> None:
         """Let cases fail that have what *fail_on* names."""
         self._fail_on = fail_on
-        self._suites: list[Element] = []
+        self._before = _BEGIN
 
     def show(self, entry: Entry, report: FileReport, judges: Judges) -> None:
         """Take what was found in a file."""
@@ -33,9 +38,10 @@ class JunitWriter:
         for place in report.places:
             if self._fails(place):
                 places.setdefault(_name(place.symbol, place.vaddr), []).append(place)
-        suite = self._suite(report.path)
+        suite = Element("testsuite", name=_text(report.path))
         cases = [_name(row.name, row.vaddr) for row in report.functions]
-        rows = [*cases, *(name for name in places if name not in set(cases))]
+        known = set(cases)
+        rows = [*cases, *(name for name in places if name not in known)]
         failed = 0
         for name in rows:
             case = SubElement(suite, "testcase", name=_text(name), classname=_text(report.path))
@@ -44,29 +50,33 @@ class JunitWriter:
                 SubElement(case, "failure", type=place.rule, message=_text(message))
                 failed += case[-1] is case[0]
         suite.attrib |= {"tests": str(len(rows)), "failures": str(failed), "errors": "0"}
+        self._write(suite)
 
     def fail(self, failure: Failure) -> None:
         """Take a file that could not be read."""
-        suite = self._suite(failure.path)
+        suite = Element("testsuite", name=_text(failure.path))
         case = SubElement(suite, "testcase", name="scan", classname=_text(failure.path))
         SubElement(case, "error", message=_text(failure.reason))
         suite.attrib |= {"tests": "1", "failures": "0", "errors": "1"}
+        self._write(suite)
 
     def _fails(self, place: Place) -> bool:
         if not self._fail_on:
             return place.severity in HARMFUL
         return any(names(each, place.rule, place.severity) for each in self._fail_on)
 
-    def _suite(self, path: str) -> Element:
-        self._suites.append(Element("testsuite", name=_text(path)))
-        return self._suites[-1]
-
     def close(self) -> None:
-        """Write the document."""
-        whole = Element("testsuites", name="uprobes-sim scan")
-        whole.extend(self._suites)
-        with writing(STDOUT):
-            sys.stdout.buffer.write(tostring(whole, "utf-8", xml_declaration=True) + b"\n")
+        """End the document."""
+        _print(self._before + _END)
+
+    def _write(self, suite: Element) -> None:
+        _print(self._before + tostring(suite, "utf-8"))
+        self._before = b""
+
+
+def _print(data: bytes) -> None:
+    with writing(STDOUT):
+        sys.stdout.buffer.write(data)
 
 
 def _name(symbol: str | None, vaddr: int) -> str:

@@ -11,7 +11,8 @@ from uprobes_sim.scan.files import Judges
 from uprobes_sim.scan.paths import Entry, Failure
 from uprobes_sim.scan.report import FileReport, Place
 from uprobes_sim_cli.output import Json, json_line
-from uprobes_sim_cli.streams import STDOUT, writing
+from uprobes_sim_cli.scan.conditions import names
+from uprobes_sim_cli.streams import STDOUT, complain, writing
 
 _LEVELS: Final[dict[Severity | None, str]] = {
     "damages": "error",
@@ -23,30 +24,38 @@ _LEVELS: Final[dict[Severity | None, str]] = {
 }
 
 
+_MOST: Final = 25_000
+"""Results of one run that GitHub's code scanning takes."""
+
+
 class SarifWriter:
     """One log with one run."""
 
     detail = True
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, only: str | None) -> None:
+        """Write the results that `--only` means."""
+        self._only = only
         self._rules: dict[str, Json] = {}
-        self._results: list[Json] = []
+        self._count = 0
         self._failures: list[Json] = []
+        self._before = '{"version": "2.1.0", "runs": [{"results": ['
 
     def show(self, entry: Entry, report: FileReport, judges: Judges) -> None:
-        """Take what was found in a file."""
+        """Write what was found in a file."""
         for place in report.places:
-            if place.rule not in self._rules:
-                self._rules[place.rule] = _rule(place)
-            self._results.append(_result(report, place))
+            if self._only is None or names(self._only, place.rule, place.severity):
+                self._rules.setdefault(place.rule, _rule(place))
+                _print(self._before + json_line(_result(report, place)))
+                self._before = ",\n"
+                self._count += 1
 
     def fail(self, failure: Failure) -> None:
         """Take a file that could not be read."""
         self._failures.append({"level": "error", "message": {"text": failure.reason}})
 
     def close(self) -> None:
-        """Write the log."""
+        """End the log."""
         driver = {
             "name": "uprobes-sim",
             "version": version("uprobes-sim"),
@@ -56,10 +65,19 @@ class SarifWriter:
             "executionSuccessful": not self._failures,
             "toolExecutionNotifications": self._failures,
         }
-        run = {"tool": {"driver": driver}, "invocations": [invocation], "results": self._results}
-        log: Json = {"version": "2.1.0", "runs": [run]}
-        with writing(STDOUT):
-            sys.stdout.buffer.write(json_line(log).encode() + b"\n")
+        rest = json_line({"tool": {"driver": driver}, "invocations": [invocation]})
+        before = "" if self._count else self._before
+        _print(f"{before}], {rest.removeprefix('{')}]}}\n")
+        if self._count > _MOST:
+            complain(
+                f"{self._count:,} results, and GitHub takes {_MOST:,} of a run, and 10 MB "
+                "compressed: --only damages writes fewer, or scan in parts"
+            )
+
+
+def _print(text: str) -> None:
+    with writing(STDOUT):
+        sys.stdout.buffer.write(text.encode())
 
 
 def _rule(place: Place) -> Json:

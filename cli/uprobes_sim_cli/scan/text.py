@@ -1,5 +1,6 @@
 """Reports for people: what is most harmful comes first."""
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Final
@@ -15,6 +16,8 @@ from uprobes_sim_cli.streams import STDOUT, writing
 
 _MNEMONICS: Final = 6
 """How many are named of each finding."""
+
+_OBEYED: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 _HOW: Final = {"reject": "refused", **output.HOW}
 
@@ -33,10 +36,10 @@ class TextWriter:
         self._files += 1
         self._insns += report.insns
         self._harmful += report.harmful
-        _print("\n".join(report_lines(report)) + "\n")
+        _print(*report_lines(report))
         if self._only is not None:
             for _, listed in judges.listing(entry, self._only):
-                _print(f"  {listed_line(listed)}\n")
+                _print(f"  {listed_line(listed)}")
 
     def fail(self, failure: Failure) -> None:
         """Leave it to standard error."""
@@ -45,7 +48,7 @@ class TextWriter:
         """Write the sum."""
         if self._files > 1:
             harmful = f", {_harm(self._harmful)}" if self._harmful else ""
-            _print(f"{self._files} files, {self._insns:,} instructions{harmful}\n")
+            _print(f"{self._files} files, {self._insns:,} instructions{harmful}")
 
 
 def report_lines(report: FileReport) -> Iterator[str]:
@@ -122,6 +125,12 @@ def _harm(count: int) -> str:
     return f"{count:,} times an instruction is accepted and the program damaged or killed"
 
 
-def _print(text: str) -> None:
+def _print(*lines: str) -> None:
+    """Print *lines*; a name may have characters that a terminal obeys."""
+    text = "".join(_OBEYED.sub(_escaped, line) + "\n" for line in lines)
     with writing(STDOUT):
         sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

@@ -1,6 +1,7 @@
 """From paths as users type them to files: folders and archives, in an order that never varies."""
 
 import os
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -86,7 +87,9 @@ def _is_folder(path: Path) -> bool:
 
 
 def _folder(path: Path) -> Iterator[Entry | Failure]:
-    found = chain.from_iterable(_entries(file, named=False) for file in _walk(path))
+    found = chain.from_iterable(
+        [each] if isinstance(each, Failure) else _entries(each, named=False) for each in _walk(path)
+    )
     yield from _some(path, found)
 
 
@@ -112,13 +115,26 @@ def _named_member(path: Path) -> Iterator[Entry | Failure]:
     yield from wanted
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _walk(folder: Path) -> Iterator[Path | Failure]:
+    closed = list[OSError]()
+    for parent, folders, files in os.walk(folder, onerror=closed.append):
         folders.sort()
+        yield from _unread(closed)
         for name in sorted(files):
             file = Path(parent, name)
-            if file.is_file() and not file.is_symlink():
-                yield file
+            try:
+                if stat.S_ISREG(file.lstat().st_mode):
+                    yield file
+            except OSError as exc:
+                closed.append(exc)
+    yield from _unread(closed)
+
+
+def _unread(closed: list[OSError]) -> Iterator[Failure]:
+    """Tell of what could not be looked at, and forget it."""
+    for exc in closed:
+        yield Failure(str(exc.filename), f"{exc.filename} cannot be read: {exc.strerror}")
+    closed.clear()
 
 
 def _entries(path: Path, *, named: bool) -> Iterator[Entry | Failure]:
@@ -170,9 +186,21 @@ def _ar_members(path: Path, file: Source) -> Iterator[Entry | Failure]:
             start, length = at + inside, size - inside
         elif name[:1] == b"/" and name[1:].isdigit():
             name = long_names[int(name[1:]) :].partition(b"\n")[0]
-        if length and file.read(start, 4) == _ELF:
-            yield Entry(path, name.rstrip(b"/").decode(errors="replace"), start, length)
+        entry = Entry(path, name.rstrip(b"/").decode(errors="replace"), start, length)
+        begin = file.read(start, min(length, 8))
+        if begin[:4] == _ELF:
+            yield entry
+        elif _is_archive(begin):
+            yield _nested(entry)
         at += size + size % 2
+
+
+def _is_archive(begin: bytes) -> bool:
+    return begin in (_AR, _THIN_AR) or begin[:4] == _ZIP
+
+
+def _nested(entry: Entry) -> Failure:
+    return Failure(entry.label, f"{entry.label} is an archive in an archive; unpack it first")
 
 
 def _zip_members(path: Path) -> Iterator[Entry | Failure]:
@@ -191,7 +219,10 @@ def _zip_member(
     entry = Entry(path, info.filename, zipped=True)
     try:
         with archive.open(info) as member:
-            if member.read(4) != _ELF:
+            begin = member.read(8)
+            if _is_archive(begin):
+                yield _nested(entry)
+            if begin[:4] != _ELF:
                 return
             if info.compress_type == zipfile.ZIP_STORED:
                 with path.open("rb") as file:
