@@ -140,12 +140,8 @@ class X86Sweeper:
             how = self._bits, self._tables, self._cuts
             self._cutter.sweep(code, piece.stop, starts, *how, *found, *slots, *fresh, state)
             self._count = int(state[cutter.FORMS])
-            new += [
-                (_name(form), index)
-                for form, index in zip(
-                    fresh[0][: self._count - first].tolist(), fresh[1].tolist(), strict=False
-                )
-            ]
+            names, indices = (each[: self._count - first].tolist() for each in fresh)
+            new += zip(map(_name, names), indices, strict=True)
         count = int(state[cutter.FOUND])
         at, size, form = found
         return Sweep(at[:count], size[:count], form[:count], tuple(new), int(state[cutter.AT]))

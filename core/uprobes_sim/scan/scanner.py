@@ -120,9 +120,9 @@ class Judge:
                 _, _, answers = self.ask(part, index)
                 self._memory.learn(name, answers)
             self.forms.append(answers)
-        fresh = [answers[0] for answers in self.forms[len(self.told) :]]
-        self.columns = np.concatenate((self.columns, columns(fresh)))
-        self.told = self.columns[:, TOLD].max(axis=1, initial=0) > 0
+        fresh = columns([answers[0] for answers in self.forms[len(self.told) :]])
+        self.columns = np.concatenate((self.columns, fresh))
+        self.told = np.concatenate((self.told, fresh[:, TOLD].any(axis=1)))
 
     def save(self) -> None:
         """Keep for the next run what was learnt."""

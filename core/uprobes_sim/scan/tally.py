@@ -94,11 +94,13 @@ class _Tally:
         counts[: len(self._counts)] += self._counts
         fresh = counts > 0
         fresh[: len(self._counts)] &= self._counts == 0
-        if fresh.any():
-            found = self._which(fresh, forms)[::-1]
-            first[forms[found]] = part.vaddrs(found)  # the last that is written stays
         self._counts, self._first = counts, first
-        self._add_places(part)
+        told = self._judge.told
+        chosen = self._which(fresh | told, forms)
+        vaddrs, found = part.vaddrs(chosen), forms[chosen]
+        new = np.flatnonzero(fresh[found])[::-1]
+        first[found[new]] = vaddrs[new]  # the last that is written stays
+        self._add_places(found[told[found]], vaddrs[told[found]])
         if self._detail:
             self._add_functions(forms, part.vaddr)
 
@@ -109,11 +111,10 @@ class _Tally:
         # By this mode numpy writes where it is told to.
         return np.flatnonzero(wanted.take(forms, out=self._room[: len(forms)], mode="clip"))
 
-    def _add_places(self, part: Part) -> None:
-        chosen = self._which(self._judge.told, part.sweep.form)
-        if not len(chosen):
+    def _add_places(self, forms: Int64s, vaddrs: Uint64s) -> None:
+        """Add instructions that people are shown."""
+        if not len(forms):
             return
-        vaddrs, forms = part.vaddrs(chosen), part.sweep.form[chosen]
         pairs = forms << 32 | self._code.functions.holders(vaddrs) & _NOBODY
         found, first, counts = np.unique(pairs, return_index=True, return_counts=True)
         firsts = vaddrs[first].tolist()
@@ -132,10 +133,11 @@ class _Tally:
     def report(self) -> FileReport:
         """Say what was counted."""
         judge, code = self._judge, self._code
+        numbers = np.flatnonzero(self._counts)
+        rows = numbers.tolist(), self._counts[numbers].tolist(), self._first[numbers].tolist()
         met = [
-            _Met(number, judge.forms[number], int(self._counts[number]), Vaddr(first))
-            for number, first in enumerate(self._first.tolist())
-            if self._counts[number]
+            _Met(number, judge.forms[number], total, Vaddr(first))
+            for number, total, first in zip(*rows, strict=True)
         ]
         groups, answers = _groups(met), _answers(met)
         kernel, *others = (str(config.kernel) for config in judge.configs)
