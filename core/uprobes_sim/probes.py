@@ -8,6 +8,7 @@ from typing import Final
 from uprobes_sim.errors import ProbeError
 from uprobes_sim.hookspecs import ArchHooks
 from uprobes_sim.loader import Program
+from uprobes_sim.sections import read_sections
 from uprobes_sim.symbols import Symbol
 from uprobes_sim.units import Offset, Vaddr
 
@@ -160,13 +161,23 @@ def find_symbol(spec: ProbeSpec, name: str, program: Program) -> Symbol:
 
 
 def _unknown(name: str, program: Program) -> str:
-    if not program.symbols.symbols:
+    table, (base, at_sign, _) = program.symbols, name.partition("@")
+    names = {symbol.name for symbol in table.symbols if not symbol.undefined}
+    if not names:
         return f"{program.path} is stripped, it has no symbols; give 0xVADDR or @0xOFFSET"
-    base = name.partition("@")[0]
-    versions = {symbol.version for symbol in program.symbols.by_name.get(base, [])} - {""}
-    if base != name and versions:
-        shown = ", ".join(f"{base}@{version}" for version in sorted(versions))
-        return f"{program.path} has no symbol {name}; it has {shown}"
-    close = get_close_matches(name, program.symbols.by_name, _SUGGESTIONS)
-    hint = f"did you mean {' or '.join(close)}?" if close else "nm lists the names it has"
-    return f"{program.path} has no symbol {name}; {hint}"
+    unknown = f"{program.path} has no symbol {name}"
+    versions = {symbol.version for symbol in table.by_name.get(base, [])} - {""}
+    if at_sign and versions:
+        return f"{unknown}; it has {', '.join(f'{base}@{each}' for each in sorted(versions))}"
+    close = get_close_matches(base, names, _SUGGESTIONS)
+    hint = f"did you mean {' or '.join(close)}?" if close else ""
+    if _is_stripped(program):
+        lists = hint or "nm -D lists the names it has"
+        return f"{unknown} and is stripped of all but those it exports; {lists}"
+    return f"{unknown}; {hint or 'nm lists the names it has'}"
+
+
+def _is_stripped(program: Program) -> bool:
+    """Tell whether only those symbols are left that the dynamic linker needs."""
+    found = read_sections(program.data)
+    return found.named(".symtab") is None and found.named(".dynsym") is not None

@@ -157,6 +157,18 @@ def test_a_stripped_program_is_probed_by_address_only(tmp_path: Path) -> None:
         resolve(parse_probe("main"), stripped, PLAIN)
 
 
+def test_a_stripped_file_says_that_names_are_missing(tmp_path: Path) -> None:
+    some = program(tmp_path, Elf(segments=SEGMENTS, symbols=SYMBOLS, dynsym=True))
+    with pytest.raises(
+        ProbeError, match=r"no symbol put and is stripped of all but .*; nm -D lists"
+    ):
+        resolve(parse_probe("put"), some, PLAIN)
+    imports = (Sym("puts", 0, section=0),)
+    none = program(tmp_path, Elf(segments=SEGMENTS, symbols=imports, dynsym=True))
+    with pytest.raises(ProbeError, match="is stripped, it has no symbols"):
+        resolve(parse_probe("put"), none, PLAIN)
+
+
 def test_dynamic_symbols_serve_where_there_are_no_others(tmp_path: Path) -> None:
     elf = Elf(segments=SEGMENTS, symbols=SYMBOLS, dynsym=True)
 
