@@ -208,6 +208,24 @@ def test_html_opens_offline_and_finds_a_function_by_its_name(
     assert chromium.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
+def test_html_shows_a_long_function_in_parts(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    path = build(tmp_path / "long", ("f", "90" * 2500))
+    page = tmp_path / "page.html"
+    page.write_text(scan("--format", "html", path).stdout)
+    chromium.get(page.as_uri())
+    chromium.find_element(By.CSS_SELECTOR, "#functions button").click()
+    wait = WebDriverWait(chromium, 10)
+
+    more = wait.until(lambda it: it.find_element(By.ID, "more"))
+    first = len(chromium.find_elements(By.CSS_SELECTOR, "#disassembly .insn"))
+    said = more.text
+    more.click()
+
+    assert (first, said) == (2000, "Show more of 500 further instructions")
+    assert len(chromium.find_elements(By.CSS_SELECTOR, "#disassembly .insn")) == 2500
+    assert chromium.find_elements(By.ID, "more") == []
+
+
 def test_html_needs_nothing_from_elsewhere(harmed: Path) -> None:
     page = scan("--format", "html", harmed).stdout
 
@@ -257,6 +275,14 @@ def test_two_kernels_are_compared(tmp_path: Path) -> None:
         ("x86.xol.plain", "x86.emulate.nop", {"nop": 1}),
         ("x86.xol.plain", "x86.emulate.push", {"push": 1}),
     ]
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "csv", "sarif", "junit", "html"])
+def test_a_second_kernel_is_refused_where_it_would_not_be_told_of(format_: str) -> None:
+    done = scan("--format", format_, "--kernel", "6.1", "--kernel", "6.18", ADD3)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"a second --kernel is for text, json: {format_} tells of one" in done.stderr
 
 
 def test_three_kernels_are_too_many() -> None:

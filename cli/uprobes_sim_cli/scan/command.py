@@ -22,6 +22,8 @@ from uprobes_sim_cli.streams import complain
 
 LISTING: Final = (Format.TEXT, Format.JSONL, Format.HTML, Format.SARIF)
 """The formats that list instructions, or where they are."""
+COMPARING: Final = (Format.TEXT, Format.JSON)
+"""The formats that compare two kernels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +73,7 @@ def scan(settings: Settings, paths: Sequence[Path], wishes: Wishes) -> int:
         from uprobes_sim_cli.scan.diff import diff
 
         return diff(settings, paths, wishes.diff, judges)
-    if wishes.only is not None and settings.format not in LISTING:
-        raise UprobesSimError(
-            f"--only is for {', '.join(LISTING)}: {settings.format} has no single instructions"
-        )
+    _check_format(settings, wishes)
     writer, status = _writer(settings.format, wishes), 0
     for entry, report in _reports(judges, paths, detail=writer.detail, cluster=wishes.cluster):
         failure = report if isinstance(report, Failure) else None
@@ -112,6 +111,22 @@ def _reports(
             else:
                 yield found, judges.try_report(found, detail=detail)
             progress.done()
+
+
+def _check_format(settings: Settings, wishes: Wishes) -> None:
+    """Refuse what a format would take no notice of.
+
+    Raises:
+        UprobesSimError: there is such an option.
+    """
+    if wishes.only is not None and settings.format not in LISTING:
+        raise UprobesSimError(
+            f"--only is for {', '.join(LISTING)}: {settings.format} has no single instructions"
+        )
+    if settings.other_kernel is not None and settings.format not in COMPARING:
+        raise UprobesSimError(
+            f"a second --kernel is for {', '.join(COMPARING)}: {settings.format} tells of one"
+        )
 
 
 def _check_diff(settings: Settings, wishes: Wishes) -> None:
