@@ -1,6 +1,5 @@
 """Join an architecture to the core, as a linker joins object files."""
 
-import inspect
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -179,9 +178,6 @@ def _check_hook(caller: pluggy.HookCaller) -> None:
         raise LinkError(f"{caller.name}: defined by {weak + strong}")
 
     assert caller.spec is not None
-    answer = inspect.signature(caller.spec.function).return_annotation
-    if weak and answer is None:
-        raise LinkError(f"{caller.name}: an override that answers None is no override")
     for impl in impls:
         if impl.wrapper or impl.hookwrapper:
             raise LinkError(f"{caller.name}: {impl.plugin_name} wraps it; an arch answers itself")
