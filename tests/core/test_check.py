@@ -16,6 +16,7 @@ from check_cases import (
     Case,
     archived,
     compiled,
+    opd,
     x86,
 )
 from elf_maker import Elf, Part, R, Segment, Sym, X
@@ -31,6 +32,7 @@ from uprobes_sim.choice import Options, link_for
 from uprobes_sim.errors import ProbeError
 from uprobes_sim.loader import Program, load
 from uprobes_sim.loader import Segment as Loaded
+from uprobes_sim.symbols import SymbolTable
 from uprobes_sim.units import Vaddr
 
 
@@ -293,6 +295,19 @@ def test_frames_tell_starts_where_there_are_no_symbols(tmp_path: Path) -> None:
     found = code.boundary(Vaddr(start + 2))  # push %rbp; mov %rsp,%rbp
 
     assert (found.starts, found.confidence, found.basis) == (False, 1.0, ".eh_frame")
+
+
+def test_a_descriptor_is_called_as_the_user_calls_it(tmp_path: Path) -> None:
+    found = checker(opd(tmp_path))
+    table = found.program.symbols
+    (symbol,) = table.find("f")
+    aliases = SymbolTable((symbol, symbol._replace(name="g")), table.sections)
+    found.program.__dict__["symbols"] = aliases
+
+    for name in ("f", "g"):
+        (answer,) = found.check(name)
+        (note,) = (each for each in answer.verdict.warnings if each.rule == "check.descriptor")
+        assert note.reason.startswith(f"{name} is a descriptor")
 
 
 def test_a_trap_that_nobody_maps_is_worse_than_no_hits_on_powerpc(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from elftools.elf.elffile import ELFFile
 from check_cases import compiled
 from uprobes_sim.check.dwarf import BROKEN, Dwarf
 from uprobes_sim.check.inlined import copies_of
-from uprobes_sim.errors import ProgramError
+from uprobes_sim.check.search import find_symbol
+from uprobes_sim.errors import ProbeError, ProgramError
 from uprobes_sim.loader import load
+from uprobes_sim.probes import ProbeSpec
 from uprobes_sim.units import Vaddr
 
 COPIED: Final = """
@@ -279,6 +281,22 @@ def test_a_place_that_is_no_code_is_no_copy(tmp_path: Path) -> None:
     code = next(segment for segment in program.segments if segment.executable)
 
     assert all(code.holds(Vaddr(at)) for at in copies_of(program, "twice"))
+
+
+def test_of_many_copies_a_few_are_named(tmp_path: Path) -> None:
+    calls = " + ".join(f"t(c + {number})" for number in range(12))
+    source = f"""#include <stdlib.h>
+    static inline __attribute__((always_inline)) int t(int a) {{ return a * rand(); }}
+    int main(int c, char **v) {{ return {calls}; }}"""
+    program = load(compiled(source, "-g", "-O2")(tmp_path))
+    copies = copies_of(program, "t")
+
+    with pytest.raises(ProbeError) as caught:
+        find_symbol(program, ProbeSpec("t", symbol="t"), "t")
+
+    assert len(copies) == 12
+    assert hex(copies[7]) in str(caught.value)
+    assert str(caught.value).endswith("and 4 more")
 
 
 def test_a_name_that_is_no_text_has_no_copies(tmp_path: Path) -> None:

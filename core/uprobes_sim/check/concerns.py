@@ -128,7 +128,7 @@ def entries(site: Site) -> Iterator[Caution]:
     described = program.symbols.section_at(symbol.value) == ".opd"
     if described and site.named is not None and site.named.value == symbol.value:
         yield rules.DESCRIPTOR.caution(
-            f"{symbol.name} is a descriptor at {symbol.value:#x}; its code is at {first:#x}"
+            f"{site.named.name} is a descriptor at {symbol.value:#x}; its code is at {first:#x}"
         )
 
 
@@ -160,14 +160,12 @@ def inlined(site: Site) -> Iterator[Caution]:
     """Warn of copies that the probe does not see."""
     if site.named is None or site.function is None:
         return
-    from uprobes_sim.check.inlined import copies_of
+    from uprobes_sim.check.inlined import copies_of, few_of
 
     copies = copies_of(site.program, site.named.name)
     if copies:
-        shown = ", ".join(f"{copy:#x}" for copy in copies[:8])
-        more = f" and {len(copies) - 8} more" if len(copies) > 8 else ""
         yield rules.INLINED.caution(
-            f"{site.named.name} is also copied into its callers, at {shown}{more}"
+            f"{site.named.name} is also copied into its callers, at {few_of(copies)}"
         )
 
 

@@ -2,15 +2,18 @@
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from uprobes_sim.check.dwarf import BROKEN, Copy, Dwarf
 from uprobes_sim.debug_file import DebugFile, build_id, debug_file, read_elf
 from uprobes_sim.loader import Program
 from uprobes_sim.symbols import read_section
 from uprobes_sim.units import Vaddr
+
+_SHOWN: Final = 8
 
 
 def copies_of(program: Program, name: str, *, plain: bool = False) -> tuple[Vaddr, ...]:
@@ -29,6 +32,13 @@ def copies_of(program: Program, name: str, *, plain: bool = False) -> tuple[Vadd
     except BROKEN:
         return ()
     return tuple(sorted(start for start in starts if _is_code(program, start)))
+
+
+def few_of(copies: Sequence[Vaddr]) -> str:
+    """List copies for a sentence: all of a few, the first of many."""
+    shown = ", ".join(f"{copy:#x}" for copy in copies[:_SHOWN])
+    more = len(copies) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from uprobes_sim.check.dynamic import defining, read_dynamic
-from uprobes_sim.check.inlined import copies_of
+from uprobes_sim.check.inlined import copies_of, few_of
 from uprobes_sim.check.plt import stub_names
 from uprobes_sim.check.rules import INLINED, UNDEFINED
 from uprobes_sim.check.usdt import Tracepoint, read_tracepoints
@@ -40,10 +40,9 @@ def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
     if not symbols:
         copies = copies_of(program, name, plain=True)
         if copies:
-            shown = ", ".join(f"{copy:#x}" for copy in copies)
             raise ProbeError(
                 f"{spec.text}: {program.path} has no symbol {name}, only copies of it in its "
-                f"callers, at {shown}",
+                f"callers, at {few_of(copies)}",
                 INLINED.id,
             )
         elsewhere = defining(program, name)
