@@ -222,6 +222,7 @@ CASES: Final = (
         "f",
     ),
     Case("check.inlined", compiled(INLINED, "-g", "-O2"), "twice", "main"),
+    Case("check.inlined_unknown", compiled(INLINED, "-g", "-gsplit-dwarf", "-O2"), "twice", None),
     Case("check.no_return", compiled(ENDS, "-O1"), "ends%return", "goes_on%return"),
     Case(
         "check.semaphore_differs",

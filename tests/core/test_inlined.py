@@ -1,10 +1,12 @@
-"""core/uprobes_sim/check/inlined, check/dwarf and debug_file"""
+"""core/uprobes_sim/check/inlined, check/copies and debug_file"""
 
 import lzma
 import random
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -14,12 +16,13 @@ from elftools.dwarf.ranges import BaseAddressEntry
 from elftools.elf.elffile import ELFFile
 
 from check_cases import compiled
-from uprobes_sim.check.dwarf import BROKEN, Dwarf
-from uprobes_sim.check.inlined import copies_of
+from uprobes_sim.check import copies
+from uprobes_sim.check.inlined import copies_of, unread
 from uprobes_sim.check.search import find_symbol
 from uprobes_sim.errors import ProbeError, ProgramError
 from uprobes_sim.loader import load
 from uprobes_sim.probes import ProbeSpec
+from uprobes_sim.sections import read_sections
 from uprobes_sim.units import Vaddr
 
 COPIED: Final = """
@@ -224,6 +227,9 @@ def test_what_dwz_has_moved_to_a_shared_file_is_read(
 
     (main,) = program.symbols.find("main")
     assert copies_of(program, "thrice") == ((main.value + 2,) if known else ())
+    missing = "" if known else f"the rest of it, {tmp_path / 'shared'}, is not there"
+    assert missing in unread(program, "thrice")
+    assert bool(unread(program, "thrice")) != known
 
 
 NAMESPACES: Final = """
@@ -266,12 +272,91 @@ def test_broken_dwarf_is_as_good_as_none(tmp_path: Path) -> None:
     assert {0, right} <= found
 
 
-def test_a_number_without_an_end_is_broken() -> None:
-    dwarf = Dwarf(b"\x7fELF\2\1" + bytes(58))
-    dwarf.info = bytes([0xFF]) * (1 << 20)
+def test_a_number_without_an_end_is_not_read_to_the_end(tmp_path: Path) -> None:
+    """To read one of a megabyte takes pyelftools a minute."""
+    path = built(tmp_path, "-gdwarf-4")
+    endless = tmp_path / "endless"
+    endless.write_bytes(bytes([0xFF]) * (1 << 20))
+    tool("objcopy", f"--update-section=.debug_abbrev={endless}", path)
 
-    with pytest.raises(BROKEN):
-        dwarf._leb(0)
+    assert "it is broken" in unread(load(path), "twice")
+
+
+def zstd(path: Path) -> None:
+    """Say that a section is packed by zstd."""
+    data = bytearray(path.read_bytes())
+    info = read_sections(bytes(data)).named(".debug_info")
+    assert info is not None
+    data[info.offset] = 2
+    path.write_bytes(data)
+
+
+def nothing(path: Path) -> None:
+    """Leave the file as it is."""
+
+
+UNREAD: Final = (
+    pytest.param(("-g", "-gsplit-dwarf"), nothing, "it is in .dwo files", id="split"),
+    pytest.param(("-g", "-gz"), zstd, "it is packed in another way than by zlib", id="zstd"),
+    pytest.param(
+        ("-g",),
+        lambda path: tool("objcopy", "--compress-debug-sections=zlib-gnu", path),
+        "it is packed as before 2015, in sections called .zdebug",
+        id="zdebug",
+    ),
+    pytest.param(
+        ("-g",),
+        lambda path: tool("objcopy", "--update-section", f".debug_abbrev={path}", path),
+        "it is broken",
+        id="broken",
+    ),
+)
+
+
+@pytest.mark.parametrize(("flags", "change", "why"), UNREAD)
+def test_of_dwarf_that_is_not_read_the_reason_is_told(
+    flags: tuple[str, ...], change: Callable[[Path], None], why: str, tmp_path: Path
+) -> None:
+    path = built(tmp_path, *flags)
+    change(path)
+    program = load(path)
+    command = f"gdb -batch -ex 'break twice' -ex 'info breakpoints' {path}"
+
+    assert copies_of(program, "twice") == ()
+    assert unread(program, "twice") == (
+        f"copies of twice in its callers were not looked for in the DWARF: {why}; "
+        f"gdb may find them: {command}"
+    )
+    with pytest.raises(ProbeError, match=f"has no symbol twise.*{why}") as caught:
+        find_symbol(program, ProbeSpec("twise", symbol="twise"), "twise")
+    assert caught.value.rule == "check.inlined_unknown"
+
+
+@pytest.mark.parametrize("flags", [("-g0",), ("-g0", "-s"), *FORMS], ids=" ".join)
+def test_of_dwarf_that_is_read_or_not_there_nothing_is_told(
+    flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    program = load(built(tmp_path, *flags))
+
+    assert [unread(program, name) for name in ("twice", "main", "nothing")] == [""] * 3
+
+
+def test_only_units_that_have_the_name_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, short = tmp_path / "long.c", tmp_path / "short.c"
+    long.write_text(COPIED + "".join(f"int f{i}(int a) {{ return a; }}\n" for i in range(2000)))
+    short.write_text(COPIED.replace("twice", "thrice").replace("int main", "int start"))
+    short.write_text(re.sub(r"\b(part|both|user|other)\b", r"\1_2", short.read_text()))
+    path = tmp_path / "program"
+    tool("gcc", "-O2", "-g", long, short, "-o", path)
+    monkeypatch.setattr(copies, "_MOST", 20_000)
+    program = load(path)
+
+    assert len(copies_of(program, "thrice")) >= 2
+    assert unread(program, "thrice") == ""
+    assert copies_of(program, "twice") == ()
+    assert "MiB of it have the name, which takes too long to read" in unread(program, "twice")
 
 
 def test_a_place_that_is_no_code_is_no_copy(tmp_path: Path) -> None:

@@ -157,16 +157,19 @@ def plt(site: Site) -> Iterator[Caution]:
 
 
 def inlined(site: Site) -> Iterator[Caution]:
-    """Warn of copies that the probe does not see."""
+    """Warn of copies that the probe does not see, or of DWARF that nobody asked for them."""
     if site.named is None or site.function is None:
         return
-    from uprobes_sim.check.inlined import copies_of, few_of
+    from uprobes_sim.check.inlined import copies_of, few_of, unread
 
     copies = copies_of(site.program, site.named.name)
     if copies:
         yield rules.INLINED.caution(
             f"{site.named.name} is also copied into its callers, at {few_of(copies)}"
         )
+    why = unread(site.program, site.named.name)
+    if why:
+        yield rules.INLINED_UNKNOWN.caution(why)
 
 
 def return_inside(site: Site) -> Iterator[Caution]:

@@ -1,17 +1,19 @@
 """Copies of a function in its callers, from DWARF, be it in the file or apart from it."""
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from shlex import quote
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from uprobes_sim.check.dwarf import BROKEN, Copy, Dwarf
 from uprobes_sim.debug_file import DebugFile, build_id, debug_file, read_elf
 from uprobes_sim.loader import Program
 from uprobes_sim.symbols import read_section
 from uprobes_sim.units import Vaddr
+
+if TYPE_CHECKING:
+    from uprobes_sim.check.copies import Copies
 
 _SHOWN: Final = 8
 
@@ -19,19 +21,47 @@ _SHOWN: Final = 8
 def copies_of(program: Program, name: str, *, plain: bool = False) -> tuple[Vaddr, ...]:
     """Find where the function with the symbol *name* was copied to.
 
-    Nowhere, as well, where DWARF is missing or broken. *plain*: *name* may be what the source
+    Nowhere, as well, where DWARF is missing or `unread`. *plain*: *name* may be what the source
     has for a mangled symbol.
     """
-    dwarf, text = _dwarf(program), name.encode(errors="replace")
+    return _found(program, name, plain).copies
+
+
+def unread(program: Program, name: str, *, plain: bool = False) -> str:
+    """Tell why DWARF was not asked for copies of *name*; empty: it was, or there is none."""
+    why = _found(program, name, plain).unread
+    if not why:
+        return ""
+    return (
+        f"copies of {name} in its callers were not looked for in the DWARF: {why}; gdb may find "
+        f"them: gdb -batch -ex {quote(f'break {name}')} -ex 'info breakpoints' "
+        f"{quote(str(program.path))}"
+    )
+
+
+class _Found(NamedTuple):
+    """What DWARF tells of one function."""
+
+    copies: tuple[Vaddr, ...] = ()
+    unread: str = ""
+
+
+@lru_cache(maxsize=64)
+def _found(program: Program, name: str, plain: bool) -> _Found:
+    dwarf = _dwarf(program)
+    if dwarf is None or isinstance(dwarf, str):
+        return _Found(unread=dwarf or "")
+    from uprobes_sim.check.copies import UnreadError
+
     try:
-        if dwarf is None or not dwarf.names_it(text):
-            return ()
-        found = _copies(dwarf)
-        copies = found.symbols.get(text, ()) or (found.plain.get(text, ()) if plain else ())
-        starts = {Vaddr(start) for copy in copies if (start := dwarf.start(copy)) is not None}
-    except BROKEN:
-        return ()
-    return tuple(sorted(start for start in starts if _is_code(program, start)))
+        starts = dwarf.of(name.encode(errors="replace"), plain=plain)
+        why = "it is in .dwo files" if dwarf.are_elsewhere else ""
+    except UnreadError as error:
+        return _Found(unread=str(error))
+    except Exception:  # whatever pyelftools meets in a broken file
+        return _Found(unread=_BROKEN)
+    code = (Vaddr(start) for start in starts)
+    return _Found(tuple(sorted(start for start in code if _is_code(program, start))), why)
 
 
 def few_of(copies: Sequence[Vaddr]) -> str:
@@ -41,45 +71,42 @@ def few_of(copies: Sequence[Vaddr]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+_BROKEN: Final = "it is broken"
+
+
 @lru_cache(maxsize=4)
-def _dwarf(program: Program) -> Dwarf | None:
-    """Find the DWARF of *program*."""
+def _dwarf(program: Program) -> "Copies | str | None":
+    """Find the DWARF of *program*, or say why it is not read."""
     found: DebugFile | None = DebugFile(program.path, program.data)
     if read_section(program.data, ".debug_info") is None:
         found = debug_file(program.path, program.data)
     if found is None or read_section(found.data, ".debug_info") is None:
-        return None
-    return Dwarf(found.data, _shared(found))
+        files = (program.data, found.data if found else b"")
+        old = any(read_section(each, ".zdebug_info") is not None for each in files)
+        return "it is packed as before 2015, in sections called .zdebug" if old else None
+    from uprobes_sim.check.copies import Copies, UnreadError
+
+    try:
+        return Copies(found.data, _shared(found))
+    except UnreadError as error:
+        return str(error)
+    except Exception:  # whatever pyelftools meets in a broken file
+        return _BROKEN
 
 
-def _shared(found: DebugFile) -> Dwarf | None:
+def _shared(found: DebugFile) -> "Copies | None":
     """Find what `dwz -m` has moved to a file that several share."""
+    from uprobes_sim.check.copies import Copies, UnreadError
+
     link = read_section(found.data, ".gnu_debugaltlink")
     if link is None:
         return None
     name, _, wanted = link.data.partition(b"\0")
-    other = read_elf(found.path.resolve().parent / Path(os.fsdecode(name)))
-    return Dwarf(other.data) if other and build_id(other.data) == wanted.hex() else None
-
-
-class _Copies(NamedTuple):
-    """All copies of all functions."""
-
-    symbols: dict[bytes, list[Copy]]
-    plain: dict[bytes, list[Copy]]
-
-
-@lru_cache(maxsize=4)
-def _copies(dwarf: Dwarf) -> _Copies:
-    """Find all copies of all functions, by name: to read DWARF is what takes long."""
-    symbols, plain = defaultdict[bytes, list[Copy]](list), defaultdict[bytes, list[Copy]](list)
-    for (holder, origin), copies in dwarf.copies().items():
-        names = holder.names_at(origin)
-        for name in names.symbols:
-            symbols[name] += copies
-        for name in names.plain:
-            plain[name] += copies
-    return _Copies(symbols, plain)
+    path = found.path.resolve().parent / Path(os.fsdecode(name))
+    other = read_elf(path)
+    if other is None or build_id(other.data) != wanted.hex():
+        raise UnreadError(f"the rest of it, {path}, is not there")
+    return Copies(other.data)
 
 
 def _is_code(program: Program, vaddr: Vaddr) -> bool:

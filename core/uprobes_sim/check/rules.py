@@ -144,6 +144,14 @@ INLINED: Final = Rule(
     "not pass the probe.",
     "Probe the copies as well, at the addresses that the warning names.",
 )
+INLINED_UNKNOWN: Final = Rule(
+    "check.inlined_unknown",
+    "note",
+    "The file has DWARF that was not read (there is too much of it for the name, it is in .dwo "
+    "files, packed in another way than by zlib, or broken): copies of the function in its callers "
+    "were not looked for, and such copies do not pass the probe.",
+    "Ask gdb, as the warning says: `break FUNCTION`, `info breakpoints`.",
+)
 NO_RETURN: Final = Rule(
     "check.no_return",
     "misses",

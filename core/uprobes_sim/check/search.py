@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from uprobes_sim.check.dynamic import defining, read_dynamic
-from uprobes_sim.check.inlined import copies_of, few_of
+from uprobes_sim.check.inlined import copies_of, few_of, unread
 from uprobes_sim.check.plt import stub_names
-from uprobes_sim.check.rules import INLINED, UNDEFINED
+from uprobes_sim.check.rules import INLINED, INLINED_UNKNOWN, UNDEFINED
 from uprobes_sim.check.usdt import Tracepoint, read_tracepoints
 from uprobes_sim.errors import ProbeError
 from uprobes_sim.loader import Program
@@ -52,7 +52,13 @@ def find_symbol(program: Program, spec: ProbeSpec, name: str) -> Symbol:
                 "needs, does: put the probe there",
                 UNDEFINED.id,
             )
-    return _find(spec, name, program)
+    try:
+        return _find(spec, name, program)
+    except ProbeError as error:
+        why = "" if symbols else unread(program, name, plain=True)
+        if not why:
+            raise
+        raise ProbeError(f"{error}; {why}", INLINED_UNKNOWN.id) from error
 
 
 def _stub(program: Program, name: str) -> Symbol | None:
