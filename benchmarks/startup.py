@@ -22,7 +22,7 @@ from table import Ratio, report
 from uprobes_sim_cli.app import app
 
 ROUNDS: Final = 25
-OURS: Final = "from uprobes_sim_cli.app import app\napp()\n"
+OURS: Final = "from uprobes_sim_cli.entry import main\nmain()\n"
 LIBRARIES: Final = "import typer, rich.table, elftools.elf.elffile"
 PROGRAM: Final = Path(__file__).parents[1] / "tests" / "programs" / "x86_64" / "add3"
 BARE: Final = """\
@@ -40,7 +40,7 @@ def bare() -> str:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     commands = (
-        f"@app.command()\n{function(name, command)}"
+        f"@app.command({name!r})\n{function(name, command)}"
         for name, command in group.commands.items()
         if isinstance(command, TyperCommand)
     )
@@ -50,7 +50,7 @@ def bare() -> str:
 def function(name: str, command: TyperCommand | TyperGroup) -> str:
     """Write the function of one command."""
     params = ", ".join(f"{param.name}: str = {declared(param)}" for param in command.params)
-    return f"def {name}({params}):\n    {command.help!r}\n"
+    return f"def {name.replace('-', '_')}({params}):\n    {command.help!r}\n"
 
 
 def declared(param: object) -> str:
