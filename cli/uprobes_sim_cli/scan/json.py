@@ -10,7 +10,7 @@ from uprobes_sim.scan.report import Change, FileReport, FunctionRow
 from uprobes_sim.scan.scanner import Judge
 from uprobes_sim.verdict import Verdict
 from uprobes_sim_cli.output import Json, json_line
-from uprobes_sim_cli.streams import STDOUT, writing
+from uprobes_sim_cli.streams import STDOUT, Sink, writing
 from uprobes_sim_cli.verdicts import verdict_object
 
 
@@ -101,11 +101,13 @@ class JsonlWriter:
     def __init__(self, wanted: Wanted) -> None:
         """Write the instructions whose answers are *wanted*."""
         self._wanted = wanted
+        self._out = Sink(STDOUT, sys.stdout.buffer)
 
     def show(self, entry: Entry, report: FileReport, judges: Judges) -> None:
         """Write the instructions of a file."""
         for judge, listed in judges.listing(entry, self._wanted):
-            _print(json_line(listed_object(report.path, judge, listed)) + "\n")
+            line = json_line(listed_object(report.path, judge, listed))
+            self._out.write(f"{line}\n".encode())
 
     def fail(self, failure: Failure) -> None:
         """Leave it to standard error."""

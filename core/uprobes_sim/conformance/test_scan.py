@@ -31,17 +31,16 @@ def piece(suite: Suite, linked: Linked, seed: str) -> tuple[Piece, list[bytes]]:
 
 
 def answer(suite: Suite, linked: Linked, insn: bytes, vaddr: int) -> str:
-    """What the kernel answers to a probe, and how it would execute the instruction."""
-    bench = suite.bench(linked)
+    """What the kernel answers to a probe, how it would execute the instruction, and the harm."""
+    bench, hook, abi = suite.bench(linked), linked.hook, linked.info.abi
     padded = insn[: linked.info.max_insn_bytes].ljust(linked.info.max_insn_bytes, b"\0")
     try:
         auprobe = bench.machine.uprobes.analyze_insn(padded, bench.code_mm, Vaddr(vaddr))
     except KernelError as exc:
         return exc.errno.name
-    found = linked.hook.arch_uprobe_mechanism(
-        auprobe=auprobe, abi=linked.info.abi, config=bench.config
-    )
-    return f"{found.how} {found.rule}"
+    found = hook.arch_uprobe_mechanism(auprobe=auprobe, abi=abi, config=bench.config)
+    warnings = hook.arch_uprobe_warnings(auprobe=auprobe, abi=abi, config=bench.config)
+    return f"{found} {warnings}"
 
 
 def test_instructions_of_a_form_have_one_answer(suite: Suite, linked: Linked) -> None:

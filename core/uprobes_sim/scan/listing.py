@@ -1,7 +1,10 @@
 """One instruction of a scan after the other, each with its answer and its reason."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Final, NamedTuple
+
+import numpy as np
 
 from uprobes_sim.scan.code import Code
 from uprobes_sim.scan.scanner import Judge, Part
@@ -26,6 +29,9 @@ class Listed(NamedTuple):
     verdict: Verdict
 
 
+_FORMATTED: Final = 1 << 16
+"""Instructions whose digits are remembered."""
+
 Wanted = Callable[[Verdict], bool]
 
 
@@ -40,31 +46,26 @@ def listing(judge: Judge, code: Code, wanted: Wanted = everything) -> Iterator[L
     Raises:
         ProgramError: as `Judge.parts`.
     """
-    known = dict[tuple[int, bytes], Verdict]()
+    chosen = np.zeros(0, np.bool_)
+    formatted = lru_cache(_FORMATTED)(partial(judge.hook.arch_format_insn, abi=judge.info.abi))
     for part in judge.parts(code):
-        holders = code.functions.holders(part.vaddr).tolist()
-        rows = zip(part.sweep.form.tolist(), holders, strict=True)
-        for index, (number, holder) in enumerate(rows):
-            if wanted(judge.forms[number][0]):
-                yield _listed(judge, code, part, index, number, holder, known)
+        fresh = [wanted(answers[0]) for answers in judge.forms[len(chosen) :]]
+        chosen = np.append(chosen, np.array(fresh, np.bool_))
+        indices = np.flatnonzero(chosen[part.sweep.form])
+        holders = code.functions.holders(part.vaddrs(indices))
+        for index, holder in zip(indices.tolist(), holders.tolist(), strict=True):
+            yield _listed(judge, code, part, index, holder, formatted)
 
 
 def _listed(
-    judge: Judge,
-    code: Code,
-    part: Part,
-    index: int,
-    number: int,
-    holder: int,
-    known: dict[tuple[int, bytes], Verdict],
+    judge: Judge, code: Code, part: Part, index: int, holder: int, formatted: Callable[[bytes], str]
 ) -> Listed:
-    at, size, abi = int(part.sweep.at[index]), int(part.sweep.size[index]), judge.info.abi
-    insn = part.insn(index, judge.info.max_insn_bytes)
-    vaddr, verdict = Vaddr(part.piece.vaddr + at), known.get((number, insn[:size]))
-    if verdict is None:
+    sweep, room, size = part.sweep, judge.info.max_insn_bytes, int(part.sweep.size[index])
+    insn = part.insn(index, room)
+    vaddr = Vaddr(part.piece.vaddr + int(sweep.at[index]))
+    verdict = judge.forms[sweep.form[index]][0]
+    if verdict.verdict == "reject":  # whose reason is of this one
         verdict = judge.ask(part, index)[2][0]
-        if verdict.verdict != "reject":  # whose reason may tell more of the bytes behind it
-            known[number, insn[:size]] = verdict
     return Listed(
         holder,
         None if holder < 0 else code.functions.name(holder),
@@ -72,7 +73,7 @@ def _listed(
         vaddr,
         Offset(code.base + vaddr - part.range.vaddr + part.range.offset),
         size,
-        judge.hook.arch_format_insn(insn=insn, abi=abi),
-        judge.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=abi),
+        formatted(insn[:size].ljust(room, b"\0")),
+        judge.hook.arch_insn_text(insn=insn, vaddr=vaddr, abi=judge.info.abi),
         verdict,
     )

@@ -42,8 +42,8 @@ class Sweep(NamedTuple):
     size: Uint8s
     """In bytes."""
     form: Int64s
-    """Number of its form, as an index, of which numpy is fast. The kernel tells no
-    difference between two instructions of a form."""
+    """Number of its form, as an index, of which numpy is fast. All instructions of a form are
+    given one answer, the words included; those of a refusal may differ."""
     new: tuple[tuple[str, int], ...]
     """Of each form that was not met before, in the order of their numbers: a name that it has in
     every run, empty if it has none; and the first element that has it."""
