@@ -47,6 +47,7 @@ FORMS: Final = (
     ("-gdwarf-4", "-gz", "-ffunction-sections"),
     ("-gdwarf-5", "-flto"),
     ("-gdwarf-4", "-fdebug-types-section"),
+    ("-gdwarf-5", "-fdebug-types-section"),
 )
 
 
@@ -327,8 +328,8 @@ def test_of_dwarf_that_is_not_read_the_reason_is_told(
         f"copies of twice in its callers were not looked for in the DWARF: {why}; "
         f"gdb may find them: {command}"
     )
-    with pytest.raises(ProbeError, match=f"has no symbol twise.*{why}") as caught:
-        find_symbol(program, ProbeSpec("twise", symbol="twise"), "twise")
+    with pytest.raises(ProbeError, match=f"has no symbol twice.*{why}") as caught:
+        find_symbol(program, ProbeSpec("twice", symbol="twice"), "twice")
     assert caught.value.rule == "check.inlined_unknown"
 
 
