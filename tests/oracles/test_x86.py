@@ -12,7 +12,7 @@ from uprobes_sim_cli.app import app
 from uprobes_sim_x86.host.processor import available
 from x86_judge.draw import ROWS, Bits, legacy_case, vex_case
 from x86_judge.judge import Judge, Verdict, show
-from x86_judge.known import unexplained
+from x86_judge.known import beyond_the_end, unexplained, wide_in_32_bits
 
 pytestmark = [
     pytest.mark.processor("avx2", "bmi1", "bmi2"),
@@ -33,7 +33,8 @@ def judge_vex(bits: Bits, cases: int, seed: int) -> None:
     rng, judge = random.Random(seed), Judge(bits)
     for number in range(cases):
         verdict = judge.judge(vex_case(rng, bits, ROWS[number % len(ROWS)]))
-        assert not verdict.different, told(verdict, verdict.different)
+        fields = verdict.different - beyond_the_end(verdict) - wide_in_32_bits(verdict)
+        assert not fields, told(verdict, fields)
 
 
 def judge_legacy(bits: Bits, cases: int, seed: int) -> None:

@@ -21,7 +21,7 @@ _TOP: Final = 0x3800
 _STACK_FAULT: Final = 0x40
 _FLUSH_TO_ZERO: Final = 0x8000
 _EXCEPTIONS: Final = 0x3F
-_OF, _SF, _AF = 0x800, 0x80, 0x10
+_OF, _SF, _ZF, _AF, _PF = 0x800, 0x80, 0x40, 0x10, 0x04
 
 
 class Why(Enum):
@@ -134,6 +134,44 @@ def _two_repeats(verdict: Verdict) -> frozenset[str]:
     return _ANYTHING if {0xF2, 0xF3} <= set(verdict.insn.prefixes) else NOTHING
 
 
+def _double_shift(verdict: Verdict) -> frozenset[str]:
+    match = re.match(r"sh[lr]d .*, (?:[abcd]x|[sb]p|[sd]i|r\d+w), (\w+)$", verdict.text)
+    if match is None:
+        return NOTHING
+    count = verdict.case.general[1] if match[1] == "cl" else int(match[1], 0)
+    return frozenset({"general", "memory"}) if count & 31 > 16 else NOTHING
+
+
+def beyond_the_end(verdict: Verdict) -> frozenset[str]:
+    """Explain an access over the end of 4 GiB: Intel's fault by page, AMD's by segment."""
+    info = verdict.ours.end.info
+    if info is None or verdict.case.bits == 64 or _trap(verdict) not in ((14, 13), (14, 12)):
+        return NOTHING
+    return frozenset({"end"}) if info.addr >> 5 == 0xFFFFFFFF >> 5 else NOTHING
+
+
+def wide_in_32_bits(verdict: Verdict) -> frozenset[str]:
+    """Explain VEX.W in 32 bits: Intel ignores it, to AMD vpextrq and vpinsrq are undefined."""
+    named = verdict.case.bits == 32 and re.match("vp(extr|insr)q", verdict.text)
+    return _ANYTHING if named and verdict.theirs.end.trap_nr == 6 else NOTHING
+
+
+def _imul(verdict: Verdict) -> frozenset[str]:
+    same = not (verdict.ours.flags ^ verdict.theirs.flags) & ~(_SF | _ZF | _AF | _PF)
+    return frozenset({"flags"}) if same and re.match("i?mul", verdict.text) else NOTHING
+
+
+def _loop(verdict: Verdict) -> frozenset[str]:
+    repeated = {0xF2, 0xF3} & set(verdict.insn.prefixes)
+    return _ANYTHING if repeated and verdict.text.startswith("loop") else NOTHING
+
+
+def _pause(verdict: Verdict) -> frozenset[str]:
+    """Tell whether it is 90 with F3 and REX.B."""
+    code = verdict.case.code
+    return _ANYTHING if code.startswith(b"\xf3") and code.endswith(b"\x90") else NOTHING
+
+
 def _fault_address(verdict: Verdict) -> frozenset[str]:
     ours, theirs = verdict.ours.end, verdict.theirs.end
     return frozenset({"end"}) if ours.trap_nr == theirs.trap_nr == 14 else NOTHING
@@ -200,6 +238,28 @@ KNOWN: Final = (
         "flags but ZF, and of 0 the result",
         _named(r"bs[fr] |\?", "flags", "general"),
     ),
+    Known(
+        "double_shift",
+        Why.UNDEFINED,
+        "16 bits by more than 16 (SDM, SHLD)",
+        _double_shift,
+    ),
+    Known(
+        "beyond_the_end",
+        Why.UNDEFINED,
+        "over the end of 4 GiB, a fault by page or by segment",
+        beyond_the_end,
+    ),
+    Known(
+        "wide_in_32_bits",
+        Why.UNDEFINED,
+        "vpextrq and vpinsrq outside of 64 bits",
+        wide_in_32_bits,
+    ),
+    Known("imul_flags", Why.UNDEFINED, "all but CF and OF (SDM, IMUL)", _imul),
+    Known("sse4a", Why.UNDEFINED, "AMD has it", _named("movnts[sd]|extrq|insertq")),
+    Known("loop_repeat", Why.UNDEFINED, "loopcc behind f2 or f3", _loop),
+    Known("pause_rex", Why.UNDEFINED, "xchg of r8 behind f3, or pause", _pause),
     Known("rep_flags", Why.UNDEFINED, "between two iterations", _named("rep", "flags")),
     Known("two_repeats", Why.UNDEFINED, "f2 and f3 before one instruction", _two_repeats),
     Known(
