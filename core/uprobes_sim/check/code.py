@@ -66,13 +66,22 @@ class _Walk:
     def go_to(self, vaddr: int) -> None:
         """Read on up to and with the instruction at *vaddr*."""
         while self.end <= vaddr:
-            at, flow = next(self.more)
-            self.starts.append(at)
-            self.end = at + flow.size
-            if self.leaves is None and not flow.goes_on:
-                self.leaves = self.end
-            if self.unknown is None and flow.kind == "unknown":
-                self.unknown = at
+            self._read()
+
+    def leaves_before(self, vaddr: int) -> bool:
+        """Tell whether the program does not go on to *vaddr*; reads no further than that takes."""
+        while self.leaves is None and self.end <= vaddr:
+            self._read()
+        return self.leaves is not None and self.leaves <= vaddr
+
+    def _read(self) -> None:
+        at, flow = next(self.more)
+        self.starts.append(at)
+        self.end = at + flow.size
+        if self.leaves is None and not flow.goes_on:
+            self.leaves = self.end
+        if self.unknown is None and flow.kind == "unknown":
+            self.unknown = at
 
     def holding(self, vaddr: int) -> Vaddr:
         """Find the start of the instruction that *vaddr* is in."""
@@ -184,7 +193,8 @@ class Code:
         known = self._known_start(vaddr)
         if known is not None:
             start, basis = known
-            walk = self._walked(start, vaddr)
+            walk = self._walk(start)
+            walk.go_to(vaddr)
             # Data in the code: what comes behind it is not known.
             lost = walk.unknown is not None and walk.unknown <= vaddr and self.info.swbp_size == 1
             if not lost:
@@ -192,13 +202,11 @@ class Code:
                 return Boundary(at == vaddr, at, 1.0, basis)
         return self._guess(vaddr)
 
-    def _walked(self, start: Vaddr, vaddr: int) -> _Walk:
-        """Give the walk from *start*, which has come to *vaddr*."""
+    def _walk(self, start: Vaddr) -> _Walk:
+        """Give the walk from *start*, as far as it has come."""
         if start not in self._walks:
             self._walks[start] = _Walk(self.walk(start, 1 << 64), start)
-        walk = self._walks[start]
-        walk.go_to(vaddr)
-        return walk
+        return self._walks[start]
 
     def _known_start(self, vaddr: Vaddr) -> tuple[Vaddr, str] | None:
         """Find the nearest instruction before *vaddr* whose start the file tells."""
@@ -224,8 +232,7 @@ class Code:
 
     def _flows(self, start: Vaddr, vaddr: Vaddr) -> bool:
         """Tell whether the program gets from *start* to *vaddr* without a jump."""
-        leaves = self._walked(start, vaddr).leaves
-        return leaves is None or leaves > vaddr
+        return not self._walk(start).leaves_before(vaddr)
 
     @cached_property
     def _pointers(self) -> list[int]:
@@ -250,9 +257,9 @@ class Code:
             return Boundary(start == vaddr, start, 1.0, "instructions of fixed size")
         segment = self.program.segment_of(vaddr)
         first = max(segment.vaddr if segment else vaddr, vaddr - _BEFORE)
-        votes: dict[Vaddr, int] = {}
+        readings, votes = self._readings(first, vaddr), dict[Vaddr, int]()
         for before in range(first, vaddr):
-            found = self._reading(Vaddr(before), vaddr)
+            found = readings[before]
             if found is not None:
                 votes[found] = votes.get(found, 0) + 1
         if not votes:
@@ -265,14 +272,20 @@ class Code:
         basis = f"{count} of {total} readings that start up to {_BEFORE} bytes before"
         return Boundary(best == vaddr, best, confidence, basis)
 
-    def _reading(self, start: Vaddr, vaddr: Vaddr) -> Vaddr | None:
-        """Read from *start*; answer the start of what holds *vaddr*, None: that is no code."""
-        for at, flow in self.walk(start, vaddr + 1):
+    def _readings(self, first: int, vaddr: Vaddr) -> dict[int, Vaddr | None]:
+        """Read from every place on; answer the start of what holds *vaddr*, None: that is no code.
+
+        Backwards: each reading goes on as one that is known.
+        """
+        found: dict[int, Vaddr | None] = {}
+        for at in range(vaddr, first - 1, -1):
+            flow = self.flow(Vaddr(at))
             if flow.kind == "unknown":
-                return None
-            if at + flow.size > vaddr:
-                return at
-        return None
+                found[at] = None
+            else:
+                behind = at + flow.size
+                found[at] = Vaddr(at) if behind > vaddr else found[behind]
+        return found
 
 
 def _start(row: tuple[Vaddr, Symbol]) -> Vaddr:
