@@ -168,8 +168,9 @@ def _loop(verdict: Verdict) -> frozenset[str]:
 
 def _pause(verdict: Verdict) -> frozenset[str]:
     """Tell whether it is 90 with F3 and REX.B."""
-    code = verdict.case.code
-    return _ANYTHING if code.startswith(b"\xf3") and code.endswith(b"\x90") else NOTHING
+    repeated = 0xF3 in verdict.insn.prefixes and verdict.case.code.endswith(b"\x90")
+    named = re.match(r"xchg r8[dw]?, ", verdict.text)
+    return frozenset({"general"}) if repeated and named else NOTHING
 
 
 def _fault_address(verdict: Verdict) -> frozenset[str]:
